@@ -1,7 +1,7 @@
 const TABLE_COUNT = 16;
 
 /**
- * Tables for {@link updateCrc}: sixteen of 256 entries, for a CRC of 32 bits computed on reflected
+ * Tables for {@link crcOf}: sixteen of 256 entries, for a CRC of 32 bits computed on reflected
  * bits. Table k advances a byte past k further bytes, which lets sixteen bytes be folded at once.
  *
  * @param polynomial the reflected polynomial, such as 0xedb88320 for CRC-32
@@ -21,19 +21,14 @@ export function makeCrcTables(polynomial: number): Int32Array {
 }
 
 /**
- * Carries a CRC register over `data[start..end)`. The register is neither preset nor inverted here,
- * and comes back as a signed 32-bit integer.
+ * The CRC of `data[0..length)` as a signed 32-bit integer, which unlike an unsigned one never costs
+ * an allocation. The register is preset to ones and inverted at the end, as CRC-32 and CRC-32C have
+ * it. `length` is at most data's.
  */
-export function updateCrc(
-  tables: Int32Array,
-  register: number,
-  data: Uint8Array,
-  start: number,
-  end: number,
-): number {
-  let crc = register;
-  let i = start;
-  for (; end - i >= 16; i += 16) {
+export function crcOf(tables: Int32Array, data: Uint8Array, length: number): number {
+  let crc = -1;
+  let i = 0;
+  for (; length - i >= 16; i += 16) {
     const first = crc ^ wordAt(data, i);
     crc =
       tables[0xf00 | (first & 0xff)]! ^
@@ -53,24 +48,24 @@ export function updateCrc(
       tables[0x100 | data[i + 14]!]! ^
       tables[data[i + 15]!]!;
   }
-  if (end - i < 4) {
-    for (; i < end; i++) crc = (crc >>> 8) ^ tables[data[i]! ^ (crc & 0xff)]!;
-    return crc;
+  if (length - i < 4) {
+    for (; i < length; i++) crc = (crc >>> 8) ^ tables[data[i]! ^ (crc & 0xff)]!;
+    return ~crc;
   }
   // The last 4..15 bytes also at once: a byte's table follows from how many bytes come after it.
   const first = crc ^ wordAt(data, i);
-  let table = (end - i - 1) << 8;
+  let table = (length - i - 1) << 8;
   crc =
     tables[table | (first & 0xff)]! ^
     tables[(table - 0x100) | ((first >>> 8) & 0xff)]! ^
     tables[(table - 0x200) | ((first >>> 16) & 0xff)]! ^
     tables[(table - 0x300) | (first >>> 24)]!;
   table -= 0x400;
-  for (i += 4; i < end; i++) {
+  for (i += 4; i < length; i++) {
     crc ^= tables[table | data[i]!]!;
     table -= 0x100;
   }
-  return crc;
+  return ~crc;
 }
 
 function wordAt(data: Uint8Array, at: number): number {

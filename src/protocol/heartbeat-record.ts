@@ -1,5 +1,17 @@
-import type { ProtocolErrorCode } from "./error.ts";
-import type { SBDFenceMessage, SBDHeartbeatMessage } from "./message.ts";
+import { ProtocolError } from "./error.ts";
+import { badField, isZero, toSafeNumber } from "./field-reader.ts";
+import type { FieldReader } from "./field-reader.ts";
+import type { FieldWriter } from "./field-writer.ts";
+import { requireStride } from "./layout.ts";
+import { SBD_HEADER_SIZE, unmarshal, writeHeader } from "./message-header.ts";
+import { SBD_MSG_TYPE_FENCE, SBD_MSG_TYPE_HEARTBEAT } from "./message-type.ts";
+import { SBD_FENCE_SIZE, unmarshalFence } from "./message.ts";
+import type { SBDFenceMessage, SBDHeartbeatMessage, SBDMessageHeader } from "./message.ts";
+import { isValidNodeID } from "./node-id.ts";
+import { readExtension, recordHeader, requireSlotLength, writeExtension } from "./record-frame.ts";
+import { requireNodeID, requireOwner, requireSender } from "./slot-owner.ts";
+import { orUnreadable } from "./unreadable.ts";
+import type { Unreadable } from "./unreadable.ts";
 
 /** What an agent writes into its own heartbeat slot, once a pass. */
 export type HeartbeatRecord = {
@@ -52,4 +64,151 @@ export type HeartbeatSlot =
   | { readonly kind: "bare-heartbeat"; readonly message: SBDHeartbeatMessage }
   /** A fence message in a heartbeat slot, as early Go fencers wrote. */
   | { readonly kind: "bare-fence"; readonly message: SBDFenceMessage }
-  | { readonly kind: "unreadable"; readonly code: ProtocolErrorCode; readonly detail: string };
+  | Unreadable;
+
+const FLAG_ARMED = 1;
+const FLAG_DETECT_ONLY = 2;
+const FLAG_LEAVING = 4;
+const FLAG_FENCED = 8;
+const FLAGS_MAX = 15;
+const NODE_NAME_MAX_BYTES = 253;
+const MOVING_BYTES = 32;
+
+/**
+ * Heartbeat as the `strideBytes` bytes of a slot.
+ *
+ * @throws ProtocolError `BAD_NODE_ID` for a node ID outside 1..255, `BAD_FIELD` for any other value
+ * that is out of range: integers are not rounded, text is not shortened
+ */
+export function encodeHeartbeatRecord(record: HeartbeatRecord, strideBytes: number): Uint8Array {
+  requireStride(strideBytes);
+  requireNodeID(record.nodeID);
+  const bytes = new Uint8Array(strideBytes);
+  const { nodeID, timestampNs, sequence } = record;
+  writeHeader(bytes, recordHeader(SBD_MSG_TYPE_HEARTBEAT, nodeID, timestampNs, sequence));
+  writeExtension(bytes, (fields) => writeFields(fields, record));
+  return bytes;
+}
+
+/**
+ * What the heartbeat slot of `nodeID` holds. `bytes` are the whole slot, read in one piece. Never
+ * throws, whatever the bytes.
+ */
+export function decodeHeartbeatSlot(bytes: Uint8Array, nodeID: number): HeartbeatSlot {
+  return orUnreadable(() => decode(bytes, nodeID));
+}
+
+function decode(bytes: Uint8Array, nodeID: number): HeartbeatSlot {
+  requireNodeID(nodeID);
+  requireSlotLength(bytes);
+  if (isZero(bytes, 0, bytes.length)) return { kind: "empty" };
+  const header = unmarshal(bytes);
+  if (header.type === SBD_MSG_TYPE_FENCE) return decodeStrayFence(bytes, nodeID);
+
+  const record = readExtension(bytes, SBD_HEADER_SIZE, (fields) => readFields(fields, header));
+  requireOwner(header.nodeID, nodeID);
+  if (record === "bare") return { kind: "bare-heartbeat", message: { header } };
+  return { kind: "heartbeat", record };
+}
+
+function decodeStrayFence(bytes: Uint8Array, nodeID: number): HeartbeatSlot {
+  const extension = readExtension(bytes, SBD_FENCE_SIZE, () => {
+    // It names one boot, which a bare message would not: whoever obeyed it here could be another.
+    throw new ProtocolError(
+      "BAD_TYPE",
+      "Cannot accept a fence record in a heartbeat slot: it belongs in the fence region",
+    );
+  });
+  if (extension !== "bare") return extension;
+  const message = unmarshalFence(bytes);
+  requireOwner(message.targetNodeID, nodeID);
+  requireSender(message.header.nodeID);
+  return { kind: "bare-fence", message };
+}
+
+function writeFields(fields: FieldWriter, record: HeartbeatRecord): void {
+  fields.uuid("bootID", record.bootID);
+  fields.hex("machineID", record.machineID, 16);
+  fields.hex("startID", record.startID, 8);
+  fields.u64("uptimeMs", record.uptimeMs);
+  fields.u32("timeoutMs", record.timeoutMs);
+  fields.u32("watchdogMs", record.watchdogMs);
+  fields.u32("passLatencyMs", record.passLatencyMs);
+  fields.u32("flags", flagsOf(record));
+  fields.u64("acknowledgedEpoch", record.acknowledgedEpoch);
+  fields.u64("seenEpoch", record.seenEpoch);
+  for (const byte of bitmapOf(record.moving)) fields.u8("moving", byte);
+  fields.text("nodeName", record.nodeName, 1, NODE_NAME_MAX_BYTES);
+}
+
+function readFields(fields: FieldReader, header: SBDMessageHeader): HeartbeatRecord {
+  const bootID = fields.uuid("bootID");
+  const machineID = fields.hex("machineID", 16);
+  const startID = fields.hex("startID", 8);
+  const uptimeMs = fields.u64("uptimeMs");
+  const timeoutMs = fields.u32("timeoutMs");
+  const watchdogMs = fields.u32("watchdogMs");
+  const passLatencyMs = fields.u32("passLatencyMs");
+  const flags = fields.u32("flags");
+  if (flags > FLAGS_MAX) throw badField("flags", `has bits that this program does not know`);
+  const acknowledgedEpoch = fields.u64("acknowledgedEpoch");
+  const seenEpoch = fields.u64("seenEpoch");
+  const moving: number[] = [];
+  for (let i = 0; i < MOVING_BYTES; i++) addBits(moving, i, fields.u8("moving"));
+  const nodeName = fields.text("nodeName", 1, NODE_NAME_MAX_BYTES);
+  return {
+    nodeID: header.nodeID,
+    timestampNs: header.timestamp,
+    sequence: toSafeNumber("sequence", header.sequence),
+    bootID,
+    machineID,
+    startID,
+    nodeName,
+    uptimeMs,
+    timeoutMs,
+    watchdogMs,
+    armed: (flags & FLAG_ARMED) !== 0,
+    detectOnly: (flags & FLAG_DETECT_ONLY) !== 0,
+    leaving: (flags & FLAG_LEAVING) !== 0,
+    fenced: (flags & FLAG_FENCED) !== 0,
+    acknowledgedEpoch,
+    seenEpoch,
+    moving,
+    passLatencyMs,
+  };
+}
+
+function flagsOf(record: HeartbeatRecord): number {
+  return (
+    (record.armed ? FLAG_ARMED : 0) |
+    (record.detectOnly ? FLAG_DETECT_ONLY : 0) |
+    (record.leaving ? FLAG_LEAVING : 0) |
+    (record.fenced ? FLAG_FENCED : 0)
+  );
+}
+
+/** One bit a node ID: bit `ID % 8` of byte `ID / 8`. */
+function bitmapOf(moving: readonly number[]): Uint8Array {
+  const bitmap = new Uint8Array(MOVING_BYTES);
+  let previous = 0;
+  for (const nodeID of moving) {
+    if (!isValidNodeID(nodeID) || nodeID <= previous) {
+      throw new ProtocolError(
+        "BAD_FIELD",
+        `Cannot write the record as 'moving' must be node IDs of 1..255, each greater than the one before: ${nodeID} follows ${previous}`,
+      );
+    }
+    previous = nodeID;
+    bitmap[nodeID >> 3]! |= 1 << (nodeID & 7);
+  }
+  return bitmap;
+}
+
+function addBits(moving: number[], index: number, byte: number): void {
+  for (let bit = 0; bit < 8; bit++) {
+    if ((byte & (1 << bit)) === 0) continue;
+    const nodeID = index * 8 + bit;
+    if (nodeID === 0) throw badField("moving", "lists node ID 0, which no node has");
+    moving.push(nodeID);
+  }
+}
