@@ -1,0 +1,143 @@
+import { NO_SIGHTINGS, type Sightings } from "../observation/sightings.ts";
+import type { DeviceHeader } from "../protocol/device-header.ts";
+import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
+import type { Timing } from "../timing/contract.ts";
+import type { AgentConfig } from "./agent-config.ts";
+import type { BareMessageKey, LatchMark } from "./effect.ts";
+
+/** Everything an agent knows. Instants are on this host's unslewed clock, in ms. */
+export type AgentState = {
+  readonly config: AgentConfig;
+  readonly life: Life;
+  readonly watchdog: WatchdogState;
+  /** The device this process lives by; null before its first readable header. */
+  readonly device: { readonly header: DeviceHeader; readonly timing: Timing } | null;
+  readonly pass: PassState;
+  readonly passes: number;
+  readonly lastPassStartedMs: number;
+  readonly lastPass: PassOutcome | null;
+  readonly lastGood: { readonly startedMs: number; readonly latencyMs: number } | null;
+  /** Start of the first pass since which every finished pass was good. */
+  readonly goodSinceMs: number | null;
+  /** Good passes for T: no unclean start any more. */
+  readonly proven: boolean;
+  /** What the petter was last told; null before it runs. */
+  readonly deadlineMs: number | null;
+  /** Agent starts so far in this process, and the sequence within the present one. */
+  readonly starts: number;
+  readonly sequence: number;
+  /** The last heartbeat seen to be written, or null after one that was not. */
+  readonly lastWritten: HeartbeatRecord | null;
+  readonly lastUptimeMs: number;
+  readonly lastWallNs: bigint;
+  readonly ownSlot: OwnSlotState;
+  readonly firstRead: FirstRead;
+  /** A bare message seen at the last pass and not yet at two. */
+  readonly bareSeen: BareMessageKey | null;
+  readonly seenEpoch: number;
+  /** The last message that detectOnly kept this agent from obeying. */
+  readonly ignored: LatchMark | null;
+  readonly sightings: Sightings;
+};
+
+export type Life =
+  | { readonly kind: "serving" }
+  /** Asked to go: `leaving` is to be written, then read back with an empty fence slot after it. */
+  | {
+      readonly kind: "leaving";
+      readonly stage: "write" | "verify";
+      readonly sinceMs: number;
+    }
+  /** Condemned: nothing leads out of this but the end of the boot. */
+  | {
+      readonly kind: "latched";
+      readonly stage: "marking" | "acknowledging" | "rebooting";
+      readonly sinceMs: number;
+      readonly mark: LatchMark;
+    }
+  /** Somebody else beats in our slot: write nothing, push nothing. */
+  | { readonly kind: "conflict"; readonly detail: string }
+  | { readonly kind: "exited"; readonly code: number };
+
+export type WatchdogState =
+  | { readonly kind: "closed" }
+  | { readonly kind: "opening"; readonly canArm: boolean; readonly factor: number }
+  | { readonly kind: "open"; readonly armed: boolean; readonly effectiveMs: number | null }
+  | { readonly kind: "refused"; readonly message: string }
+  | { readonly kind: "released" };
+
+export type PassState =
+  | { readonly kind: "idle" }
+  | { readonly kind: "reading"; readonly pass: number; readonly startedMs: number }
+  | {
+      readonly kind: "writing";
+      readonly pass: number;
+      readonly startedMs: number;
+      readonly record: HeartbeatRecord;
+      /** What already spoils this pass; null = it is good once the heartbeat is written. */
+      readonly trouble: Trouble | null;
+    };
+
+export type PassOutcome = { readonly startedMs: number; readonly trouble: Trouble | null };
+
+/** Why a pass is not good. */
+export type Trouble = {
+  readonly detail: string;
+  /** Only the own fence slot or the header could not be read: the API may vouch in both modes. */
+  readonly vouchable: boolean;
+};
+
+export type OwnSlotState =
+  /** Nothing written yet. */
+  | { readonly kind: "unclaimed" }
+  /** Another machine's record stands there: it must stand still for M before we write. */
+  | { readonly kind: "watching"; readonly foreign: ForeignBeat; readonly sinceMs: number }
+  | { readonly kind: "claimed"; readonly foreign: ForeignBeat | null };
+
+export type ForeignBeat = {
+  readonly who: string;
+  readonly start: string;
+  readonly sequence: bigint;
+};
+
+export type FirstRead =
+  | { readonly kind: "unread" }
+  | { readonly kind: "keeping"; readonly messages: readonly BareMessageKey[] }
+  | { readonly kind: "kept"; readonly messages: readonly BareMessageKey[] };
+
+export function initialAgentState(config: AgentConfig): AgentState {
+  const { mark, firstRead } = config.memory;
+  return {
+    config,
+    life:
+      mark === null
+        ? { kind: "serving" }
+        : { kind: "latched", stage: "rebooting", sinceMs: -Infinity, mark },
+    watchdog: { kind: "closed" },
+    device: null,
+    pass: { kind: "idle" },
+    passes: 0,
+    lastPassStartedMs: -Infinity,
+    lastPass: null,
+    lastGood: null,
+    goodSinceMs: null,
+    proven: false,
+    deadlineMs: null,
+    starts: 0,
+    sequence: 0,
+    lastWritten: null,
+    lastUptimeMs: 0,
+    lastWallNs: 0n,
+    ownSlot: { kind: "unclaimed" },
+    firstRead: firstRead === null ? { kind: "unread" } : { kind: "kept", messages: firstRead },
+    bareSeen: null,
+    seenEpoch: 0,
+    ignored: null,
+    sightings: NO_SIGHTINGS,
+  };
+}
+
+/** The watchdog backs the contract: what `armed` in a heartbeat says. */
+export function isArmed(state: AgentState): boolean {
+  return state.watchdog.kind === "open" && state.watchdog.armed;
+}

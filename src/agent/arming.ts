@@ -1,0 +1,151 @@
+import {
+  effectiveWatchdogMs,
+  judgeWatchdog,
+  whyWatchdogTooSlow,
+} from "../timing/watchdog-effect.ts";
+import type { AgentState } from "./agent-state.ts";
+import type { AgentEvent } from "./event.ts";
+import { exitInOrder } from "./leaving.ts";
+import { log, type Step } from "./step.ts";
+
+/** From this many on, an agent that keeps dying must show that it can live before it arms. */
+const UNCLEAN_STARTS_MAX = 3;
+
+/**
+ * Opens the watchdog once this process has had a good pass of its own, and never before: opening
+ * and setting pet, so a crash loop that opened first would keep a node alive without a device
+ * (measured: 64 s at W = 10 s, until the loop stopped).
+ *
+ * A watchdog that somebody else has started is taken over even where it cannot back the contract:
+ * unpetted, it would reset a healthy node.
+ */
+export function considerArming(state: AgentState, nowMs: number): Step {
+  const { config, device } = state;
+  if (
+    state.watchdog.kind !== "closed" ||
+    state.life.kind !== "serving" ||
+    state.lastGood === null ||
+    state.firstRead.kind !== "kept" ||
+    device === null
+  ) {
+    return { state, effects: [] };
+  }
+  const { watchdog } = config;
+  if (watchdog.kind === "absent") {
+    return refuse(
+      state,
+      `no watchdog at ${watchdog.path}: ${watchdog.detail}. The node runs unarmed and cannot be ` +
+        `fenced; load a watchdog driver`,
+    );
+  }
+  const judgement = judgeWatchdog(watchdog.facts, device.timing, {
+    acceptUnverified: config.acceptUnverifiedWatchdogs,
+  });
+  const canArm = judgement.kind === "usable" && !config.detectOnly;
+  if (!canArm && !watchdog.ticking) {
+    return refuse(
+      state,
+      judgement.kind === "refused"
+        ? judgement.message
+        : "detectOnly is set: this node is never armed and cannot be fenced",
+    );
+  }
+  if (!watchdog.ticking && isCrashLooping(state, nowMs)) {
+    return { state, effects: [] };
+  }
+  const timeoutSeconds =
+    judgement.kind === "usable"
+      ? judgement.timeoutSeconds
+      : Math.floor(device.timing.watchdogMs / 1_000);
+  const factor = judgement.kind === "usable" ? judgement.factor : 1;
+  return {
+    state: { ...state, watchdog: { kind: "opening", canArm, factor } },
+    effects: [{ type: "open-watchdog", timeoutSeconds }],
+  };
+}
+
+/** The watchdog is open and set: arm if what the driver reports back is within the contract. */
+export function watchdogOpened(
+  state: AgentState,
+  event: AgentEvent & { readonly type: "watchdog-opened" },
+  nowMs: number,
+): Step {
+  const { watchdog, device, config } = state;
+  if (watchdog.kind !== "opening" || device === null || state.lastGood === null) {
+    return { state, effects: [] };
+  }
+  const { reportedSeconds } = event;
+  const { timing } = device;
+  const whyNot =
+    reportedSeconds === null
+      ? "the watchdog does not say what timeout it runs with. The node runs unarmed"
+      : whyWatchdogTooSlow(reportedSeconds, watchdog.factor, timing);
+  const armed = watchdog.canArm && whyNot === null;
+  const ticking = config.watchdog.kind === "present" && config.watchdog.ticking;
+  if (!armed && !ticking) {
+    return {
+      state: { ...state, watchdog: { kind: "refused", message: whyNot ?? "not armed" } },
+      effects: [
+        { type: "release-watchdog" },
+        { type: "log", level: "error", message: whyNot ?? "the watchdog cannot be armed" },
+      ],
+    };
+  }
+  const open: AgentState = {
+    ...state,
+    watchdog: {
+      kind: "open",
+      armed,
+      effectiveMs:
+        reportedSeconds === null ? null : effectiveWatchdogMs(reportedSeconds, watchdog.factor),
+    },
+  };
+  if (state.life.kind === "latched" || state.life.kind === "conflict") {
+    // Condemned while it was being opened: hold it, pet it never.
+    return { state: open, effects: [] };
+  }
+  const deadlineMs = (armed ? state.lastGood.startedMs : nowMs) + timing.timeoutMs;
+  const reportedMs = (reportedSeconds ?? Infinity) * 1_000;
+  return {
+    state: { ...open, deadlineMs },
+    effects: [
+      {
+        type: "start-petter",
+        periodMs: Math.min(timing.petIntervalMs, Math.floor(reportedMs / 4)),
+        deadlineMs,
+        selfFence: armed,
+      },
+      {
+        type: "log",
+        level: armed ? "info" : "error",
+        message: armed
+          ? `armed: the watchdog runs with ${reportedSeconds} s`
+          : `petting a watchdog that was already running, unarmed: ${whyNot ?? "detectOnly is set"}`,
+      },
+    ],
+  };
+}
+
+export function watchdogFailed(state: AgentState, error: string): Step {
+  return refuse(
+    state,
+    `the watchdog cannot be opened: ${error}. The node runs unarmed and cannot be fenced`,
+  );
+}
+
+function isCrashLooping(state: AgentState, nowMs: number): boolean {
+  return (
+    state.config.memory.uncleanStarts >= UNCLEAN_STARTS_MAX &&
+    (state.goodSinceMs === null ||
+      state.device === null ||
+      nowMs - state.goodSinceMs < state.device.timing.timeoutMs)
+  );
+}
+
+function refuse(state: AgentState, message: string): Step {
+  const refused: AgentState = { ...state, watchdog: { kind: "refused", message } };
+  const { effects } = log(refused, "error", message);
+  return state.life.kind === "leaving"
+    ? exitInOrder(refused, effects)
+    : { state: refused, effects };
+}

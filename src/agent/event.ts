@@ -1,0 +1,50 @@
+import type { HeartbeatsReading, FencesReading } from "../observation/region-reading.ts";
+import type { HeaderSlot } from "../protocol/device-header.ts";
+import type { FenceSlot } from "../protocol/fence-record.ts";
+import type { HeartbeatSlot } from "../protocol/heartbeat-record.ts";
+
+/** What the shell tells the agent's core. Instants are on this host's unslewed clock, in ms. */
+export type AgentEvent =
+  /** Time passed; sent every `passIntervalMs` / 4 or so. */
+  | { readonly type: "tick" }
+  | {
+      readonly type: "pass-read";
+      readonly pass: number;
+      readonly header: HeaderSlot;
+      readonly fence: FenceSlot;
+      readonly heartbeat: HeartbeatSlot;
+      /** In directory mode: the path still leads to the open files. */
+      readonly samePath: boolean;
+      /** Sampled after the read and before anything is written. */
+      readonly uptimeMs: number;
+      readonly wallNs: bigint;
+    }
+  | { readonly type: "heartbeat-written"; readonly pass: number }
+  | { readonly type: "pass-failed"; readonly pass: number; readonly error: string }
+  | { readonly type: "heartbeats-read"; readonly reading: HeartbeatsReading }
+  | { readonly type: "fences-read"; readonly reading: FencesReading }
+  | { readonly type: "regions-failed"; readonly error: string }
+  /** The thread that does the I/O was replaced: what it had in flight may land at any time. */
+  | { readonly type: "disk-worker-replaced" }
+  | { readonly type: "first-read-kept" }
+  | { readonly type: "first-read-failed"; readonly error: string }
+  | {
+      readonly type: "watchdog-opened";
+      /** What the driver says it took; null where it does not say. */
+      readonly reportedSeconds: number | null;
+    }
+  | { readonly type: "watchdog-failed"; readonly error: string }
+  | { readonly type: "mark-kept" }
+  | { readonly type: "mark-failed"; readonly error: string }
+  | { readonly type: "acknowledged" }
+  | { readonly type: "acknowledge-failed"; readonly error: string }
+  /** A consistent read of the API, begun after the own SBDNode was patched. */
+  | {
+      readonly type: "api-read";
+      readonly startedMs: number;
+      /** Unconcluded SBDRemediations with our finalizer that name this node in any way. */
+      readonly openRequests: number;
+      /** The patch said `leaving`. */
+      readonly leaving: boolean;
+    }
+  | { readonly type: "terminate" };

@@ -1,0 +1,37 @@
+import { movingNodeIDs } from "../observation/sightings.ts";
+import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
+import type { Timing } from "../timing/contract.ts";
+import { isArmed, type AgentState } from "./agent-state.ts";
+
+/** A new uninterrupted sequence of heartbeats. */
+export function newStart(state: AgentState): AgentState {
+  return { ...state, starts: state.starts + 1, sequence: 0, lastWritten: null };
+}
+
+/** The next heartbeat of this start. */
+export function nextHeartbeat(
+  state: AgentState,
+  timing: Timing,
+  fields: Pick<HeartbeatRecord, "leaving" | "fenced" | "acknowledgedEpoch">,
+  nowMs: number,
+): HeartbeatRecord {
+  const { config } = state;
+  return {
+    nodeID: config.nodeID,
+    timestampNs: state.lastWallNs,
+    sequence: state.sequence + 1,
+    bootID: config.bootID,
+    machineID: config.machineID,
+    startID: config.startSeed + state.starts.toString(16).padStart(4, "0"),
+    nodeName: config.nodeName,
+    uptimeMs: state.lastUptimeMs,
+    timeoutMs: timing.timeoutMs,
+    watchdogMs: timing.watchdogMs,
+    armed: isArmed(state),
+    detectOnly: config.detectOnly,
+    seenEpoch: state.seenEpoch,
+    moving: movingNodeIDs(state.sightings, nowMs, timing.timeoutMs),
+    passLatencyMs: Math.max(0, Math.round(state.lastGood?.latencyMs ?? 0)),
+    ...fields,
+  };
+}

@@ -1,0 +1,57 @@
+import type { DeviceHeader, HeaderSlot } from "../protocol/device-header.ts";
+import type { Trouble } from "./agent-state.ts";
+
+/**
+ * Why the device under the path is not the one this process lives by, or null where it is.
+ *
+ * @param expected what the process has pinned, or what earlier agents of this boot lived by
+ */
+export function whyNotOurDevice(
+  slot: HeaderSlot,
+  samePath: boolean,
+  expected: DeviceHeader | { readonly deviceUUID: string } | null,
+): Trouble | null {
+  if (!samePath) {
+    return {
+      detail: "the device path leads to another file than the open one",
+      vouchable: false,
+    };
+  }
+  switch (slot.kind) {
+    case "empty":
+      return {
+        detail: "the device header is blank: it was never initialised, or is not our device",
+        vouchable: expected !== null,
+      };
+    case "unreadable":
+      return { detail: `the device header is unreadable: ${slot.detail}`, vouchable: true };
+    case "header":
+      return expected === null ? null : whyOther(slot.header, expected);
+  }
+}
+
+function whyOther(
+  found: DeviceHeader,
+  expected: DeviceHeader | { readonly deviceUUID: string },
+): Trouble | null {
+  if (found.deviceUUID !== expected.deviceUUID) {
+    return {
+      detail: `the device is ${found.deviceUUID}, not ours (${expected.deviceUUID})`,
+      vouchable: false,
+    };
+  }
+  if (
+    "generation" in expected &&
+    (found.generation !== expected.generation ||
+      found.timeoutMs !== expected.timeoutMs ||
+      found.watchdogMs !== expected.watchdogMs)
+  ) {
+    return {
+      detail:
+        `the device was initialised again (generation ${found.generation}, this agent lives by ` +
+        `${expected.generation})`,
+      vouchable: false,
+    };
+  }
+  return null;
+}

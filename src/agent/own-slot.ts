@@ -1,0 +1,137 @@
+import type { HeartbeatSlot } from "../protocol/heartbeat-record.ts";
+import { sameBeat } from "../observation/boot-sighting.ts";
+import { seconds } from "../timing/contract.ts";
+import type { AgentState, ForeignBeat, OwnSlotState, Trouble } from "./agent-state.ts";
+
+/** What the own heartbeat slot allows. */
+export type OwnSlotVerdict = {
+  readonly next: OwnSlotState;
+  readonly action: "write" | "watch" | "conflict";
+  /** Null where the slot holds what it should. */
+  readonly trouble: Trouble | null;
+};
+
+/**
+ * Judges the own heartbeat slot before it is written. One slot never has two live owners: another
+ * machine's record must stand still for M before the first write, and one that moves under our
+ * writes means that somebody else owns the slot too.
+ */
+export function judgeOwnSlot(
+  state: AgentState,
+  slot: HeartbeatSlot,
+  nowMs: number,
+  msgwaitMs: number,
+): OwnSlotVerdict {
+  const foreign = foreignBeat(state, slot);
+  switch (state.ownSlot.kind) {
+    case "unclaimed":
+      return foreign === null
+        ? { next: { kind: "claimed", foreign: null }, action: "write", trouble: null }
+        : watch(foreign, nowMs, msgwaitMs);
+    case "watching": {
+      const { foreign: known, sinceMs } = state.ownSlot;
+      if (foreign === null) {
+        return { next: { kind: "claimed", foreign: null }, action: "write", trouble: null };
+      }
+      if (!sameForeignBeat(known, foreign)) {
+        return isMovement(known, foreign)
+          ? conflict(state, foreign)
+          : watch(foreign, nowMs, msgwaitMs);
+      }
+      return nowMs - sinceMs >= msgwaitMs
+        ? { next: { kind: "claimed", foreign: null }, action: "write", trouble: null }
+        : { ...watch(foreign, nowMs, msgwaitMs), next: state.ownSlot };
+    }
+    case "claimed": {
+      if (foreign !== null && state.ownSlot.foreign !== null) {
+        if (isMovement(state.ownSlot.foreign, foreign)) {
+          return conflict(state, foreign);
+        }
+      }
+      return {
+        next: { kind: "claimed", foreign: foreign ?? state.ownSlot.foreign },
+        action: "write",
+        trouble: holdsLastWritten(state, slot) ? null : lostHeartbeat(state, slot),
+      };
+    }
+  }
+}
+
+/** The slot holds the last heartbeat that was seen to be written, where there is one. */
+export function holdsLastWritten(state: AgentState, slot: HeartbeatSlot): boolean {
+  return (
+    state.lastWritten === null ||
+    (slot.kind === "heartbeat" && sameBeat(slot.record, state.lastWritten))
+  );
+}
+
+/** Another machine's, node's or a Go agent's heartbeat; null for our own machine's and for none. */
+function foreignBeat(state: AgentState, slot: HeartbeatSlot): ForeignBeat | null {
+  const { machineID, nodeName, nodeID } = state.config;
+  switch (slot.kind) {
+    case "heartbeat": {
+      const { record } = slot;
+      return record.machineID === machineID && record.nodeName === nodeName
+        ? null
+        : {
+            who: `${record.nodeName} (machine ${record.machineID}, boot ${record.bootID})`,
+            start: record.startID,
+            sequence: BigInt(record.sequence),
+          };
+    }
+    case "bare-heartbeat":
+      return {
+        who: `a Go agent with node ID ${nodeID}`,
+        start: "bare",
+        sequence: slot.message.header.sequence,
+      };
+    case "empty":
+    case "bare-fence":
+    case "unreadable":
+      return null;
+  }
+}
+
+function isMovement(known: ForeignBeat, now: ForeignBeat): boolean {
+  return known.start === now.start && now.sequence > known.sequence;
+}
+
+function sameForeignBeat(a: ForeignBeat, b: ForeignBeat): boolean {
+  return a.start === b.start && a.sequence === b.sequence;
+}
+
+function watch(foreign: ForeignBeat, nowMs: number, msgwaitMs: number): OwnSlotVerdict {
+  return {
+    next: { kind: "watching", foreign, sinceMs: nowMs },
+    action: "watch",
+    trouble: {
+      detail:
+        `the own slot holds a heartbeat of ${foreign.who}; this node stays unarmed until it has ` +
+        `stood still for ${seconds(msgwaitMs)}`,
+      vouchable: false,
+    },
+  };
+}
+
+function conflict(state: AgentState, foreign: ForeignBeat): OwnSlotVerdict {
+  const detail =
+    `slot ${state.config.nodeID} has two live owners: this node and ${foreign.who}. This agent ` +
+    `writes no more and lets its deadline pass; give each node a slot of its own`;
+  return {
+    next: state.ownSlot,
+    action: "conflict",
+    trouble: { detail, vouchable: false },
+  };
+}
+
+function lostHeartbeat(state: AgentState, slot: HeartbeatSlot): Trouble {
+  const wrote = state.lastWritten?.sequence ?? 0;
+  const holds =
+    slot.kind === "heartbeat"
+      ? `heartbeat ${slot.record.sequence} of start ${slot.record.startID}`
+      : slot.kind;
+  return {
+    detail: `the own slot does not hold heartbeat ${wrote}, which was written: it holds ${holds}`,
+    vouchable: false,
+  };
+}
