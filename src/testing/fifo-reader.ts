@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 
 export type FifoListener = {
   data(chunk: Buffer): void;
-  /** The last writer closed it. May come twice for one closing. */
+  /** The last writer closed it. Not told of writers that wrote nothing. */
   end(): void;
 };
 
@@ -23,25 +23,47 @@ export function createFifoReader(path: string, listener: FifoListener): FifoRead
   // Keeps the FIFO read while one reading descriptor takes over from another.
   const anchor = openForReading(path);
   let closed = false;
+  let written = false;
   let current = attach();
+
+  function deliver(chunk: Buffer): void {
+    written = true;
+    listener.data(chunk);
+  }
+
+  function ended(): void {
+    if (!written) return;
+    written = false;
+    listener.end();
+  }
+
+  /** Whatever is in the FIFO; without writers, also its end. */
+  function readNow(fd: number): void {
+    for (;;) {
+      const chunk = readIfAny(fd);
+      if (chunk === null) return;
+      if (chunk.length === 0) return ended();
+      deliver(chunk);
+    }
+  }
 
   function attach(): { readonly fd: number; readonly socket: Socket } {
     const fd = openForReading(path);
     const socket = new Socket({ fd, readable: true, writable: false });
-    socket.on("data", (chunk: Buffer) => listener.data(chunk));
+    socket.on("data", deliver);
     socket.on("end", () => {
       if (closed) return;
-      listener.end();
+      ended();
       current = attach();
       // Who opened and closed it just before attaching would otherwise never be seen to close.
-      readNow(current.fd, listener);
+      readNow(current.fd);
     });
     return { fd, socket };
   }
 
   return {
     drain() {
-      if (!closed) readNow(current.fd, listener);
+      if (!closed) readNow(current.fd);
     },
     close() {
       if (closed) return;
@@ -56,17 +78,13 @@ function openForReading(path: string): number {
   return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
 }
 
-function readNow(fd: number, listener: FifoListener): void {
+/** Null when there is nothing to read but there are writers; empty when there are no writers. */
+function readIfAny(fd: number): Buffer | null {
   const chunk = Buffer.alloc(CHUNK_BYTES);
-  for (;;) {
-    let length: number;
-    try {
-      length = readSync(fd, chunk);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EAGAIN") return;
-      throw error;
-    }
-    if (length === 0) return listener.end();
-    listener.data(Buffer.from(chunk.subarray(0, length)));
+  try {
+    return chunk.subarray(0, readSync(fd, chunk));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EAGAIN") return null;
+    throw error;
   }
 }
