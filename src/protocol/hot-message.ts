@@ -70,7 +70,7 @@ export class HotMessage {
     const upper = Math.floor(wallMs / MS_PART) * 1e6;
     const lower = (upper % MS_PART) * MS_PART + (wallMs % MS_PART) * 1e6;
     const high = Math.floor(upper / MS_PART) + Math.floor(lower / TWO_32);
-    if (!(wallMs >= 0) || Math.floor(wallMs) !== wallMs || high >= TWO_32) {
+    if (!Number.isSafeInteger(wallMs) || wallMs < 0 || high >= TWO_32) {
       throw badField("wall clock in milliseconds", wallMs);
     }
     this.timestampHigh = high;
