@@ -40,6 +40,11 @@ export type BootMemory = {
   readonly firstRead: readonly BareMessageKey[] | null;
   /** The device that agents of this boot have lived by, if any. */
   readonly deviceUUID: string | null;
+  /**
+   * A write of an agent of this boot has neither succeeded nor is it known to be lost: it may land
+   * over a later `leaving`.
+   */
+  readonly unconfirmedWrite: boolean;
   /** Agent processes in this boot that neither left in order nor had good passes for T. */
   readonly uncleanStarts: number;
 };

@@ -28,6 +28,8 @@ export type AgentState = {
   readonly sequence: number;
   /** The last heartbeat seen to be written, or null after one that was not. */
   readonly lastWritten: HeartbeatRecord | null;
+  /** A write of this boot may still land late. */
+  readonly unconfirmedWrite: boolean;
   readonly lastUptimeMs: number;
   readonly lastWallNs: bigint;
   readonly ownSlot: OwnSlotState;
@@ -47,6 +49,8 @@ export type Life =
       readonly kind: "leaving";
       readonly stage: "write" | "verify";
       readonly sinceMs: number;
+      /** The API holds it too: a patch of the own SBDNode said so, and no request is open. */
+      readonly known: boolean;
     }
   /** Condemned: nothing leads out of this but the end of the boot. */
   | {
@@ -126,6 +130,7 @@ export function initialAgentState(config: AgentConfig): AgentState {
     starts: 0,
     sequence: 0,
     lastWritten: null,
+    unconfirmedWrite: config.memory.unconfirmedWrite,
     lastUptimeMs: 0,
     lastWallNs: 0n,
     ownSlot: { kind: "unclaimed" },

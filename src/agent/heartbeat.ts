@@ -3,9 +3,15 @@ import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
 import type { Timing } from "../timing/contract.ts";
 import { isArmed, type AgentState } from "./agent-state.ts";
 
-/** A new uninterrupted sequence of heartbeats. */
+/** A new uninterrupted sequence of heartbeats, after a write whose fate is unknown. */
 export function newStart(state: AgentState): AgentState {
-  return { ...state, starts: state.starts + 1, sequence: 0, lastWritten: null };
+  return {
+    ...state,
+    starts: state.starts + 1,
+    sequence: 0,
+    lastWritten: null,
+    unconfirmedWrite: true,
+  };
 }
 
 /** The next heartbeat of this start. */

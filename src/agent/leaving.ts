@@ -8,8 +8,12 @@ import type { Step } from "./step.ts";
 /**
  * SIGTERM. A node whose last record says armed must not run on disarmed, so the watchdog is released
  * only after `leaving` was written, read back, and the own fence slot was read without a message
- * *after* that: either the fencer sees `leaving`, or this agent sees the message. While the storage
- * does not answer, the agent keeps trying until its deadline.
+ * *after* that: either the fencer sees `leaving`, or this agent sees the message.
+ *
+ * An earlier armed heartbeat of this boot whose write failed may still land *over* `leaving`, and
+ * then the slot tells of an armed, silent boot. Where there is one, the API must know as well.
+ *
+ * While the storage does not answer, the agent keeps trying until its deadline.
  */
 export function startLeaving(state: AgentState, nowMs: number): Step {
   if (state.life.kind !== "serving") {
@@ -20,7 +24,7 @@ export function startLeaving(state: AgentState, nowMs: number): Step {
   }
   const leaving: AgentState = {
     ...state,
-    life: { kind: "leaving", stage: "write", sinceMs: nowMs },
+    life: { kind: "leaving", stage: "write", sinceMs: nowMs, known: false },
   };
   return leaving.pass.kind === "idle" ? startPass(leaving, nowMs) : { state: leaving, effects: [] };
 }
@@ -56,7 +60,9 @@ export function verifyLeaving(
     throw new Error("Only a leaving agent verifies that it may leave");
   }
   if (free && state.lastWritten?.leaving === true && holdsLastWritten(state, event.heartbeat)) {
-    return release(state);
+    return state.unconfirmedWrite && !life.known
+      ? { state: { ...state, pass: { kind: "idle" } }, effects: [] }
+      : release(state);
   }
   return startPass(
     { ...state, pass: { kind: "idle" }, life: { ...life, stage: "write", sinceMs: nowMs } },

@@ -22,12 +22,13 @@ export function vouch(state: AgentState, event: AgentEvent & { readonly type: "a
     return { state, effects: [] };
   }
   const surviving = device.header.onStorageLoss === "SurviveWithApi";
-  const repairable = state.lastPass?.trouble?.vouchable === true && state.pass.kind === "idle";
-  if (!surviving && !repairable) {
-    return { state, effects: [] };
-  }
-  if (life.kind === "leaving" && surviving && event.leaving && event.startedMs >= life.sinceMs) {
+  const knowsLeaving = life.kind === "leaving" && event.leaving && event.startedMs >= life.sinceMs;
+  if (knowsLeaving && surviving) {
     return release(state);
   }
-  return pushDeadline(state, event.startedMs + device.timing.timeoutMs);
+  const known: AgentState = knowsLeaving ? { ...state, life: { ...life, known: true } } : state;
+  const repairable = state.lastPass?.trouble?.vouchable === true && state.pass.kind === "idle";
+  return surviving || repairable
+    ? pushDeadline(known, event.startedMs + device.timing.timeoutMs)
+    : { state: known, effects: [] };
 }

@@ -7,12 +7,16 @@ import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
 export type BootSighting = {
   /** Its last record. */
   readonly record: HeartbeatRecord;
+  /** End of the first read that showed any record of it. */
+  readonly firstShownMs: number;
   /** End of the first read that showed `record`. */
   readonly shownMs: number;
   /** Start of the last read before that; null when there was none. */
   readonly notShownMs: number | null;
   /** Its last movement, a greater sequence under one start; null = never seen to move. */
   readonly moved: Movement | null;
+  /** Node IDs that its present agent start has ever listed as moving. */
+  readonly witnessed: readonly number[];
   /** The boot instant lies in [bootMinMs, bootMaxMs]. */
   readonly bootMinMs: number;
   readonly bootMaxMs: number;
@@ -65,9 +69,14 @@ export function sightBoot(
     record.sequence > known.record.sequence;
   return {
     record,
+    firstShownMs: known?.firstShownMs ?? read.endedMs,
     shownMs: read.endedMs,
     notShownMs: previous?.startedMs ?? null,
     moved: moved ? { fromMs: known.shownMs, toMs: read.endedMs } : (known?.moved ?? null),
+    witnessed:
+      known?.record.startID === record.startID
+        ? [...new Set([...known.witnessed, ...record.moving])]
+        : record.moving,
     bootMinMs: Math.max(known?.bootMinMs ?? -Infinity, earliestBoot(record, previous)),
     bootMaxMs: Math.min(
       known?.bootMaxMs ?? Infinity,

@@ -1,0 +1,37 @@
+import { seconds } from "../timing/contract.ts";
+import { missing, type Verdict } from "./evidence.ts";
+import { acknowledgementFor, type FenceCase } from "./fence-case.ts";
+
+/**
+ * Acknowledged: the addressed boot, armed, wrote `fenced` with this epoch. From then on nobody pets
+ * on purpose; the last pet is at latest the closing one of a process that dies within W, so the
+ * machine is reset within 2W. An unarmed acknowledgement proves nothing.
+ */
+export function judgeAcknowledged(fence: FenceCase): Verdict {
+  const { nowMs, timing, message, cluster } = fence;
+  if (cluster?.pausableNodes === "Refuse") {
+    return missing("PAUSABLE", "pausableNodes is Refuse, so time proves nothing");
+  }
+  const acknowledgement = acknowledgementFor(fence);
+  if (acknowledgement === null) {
+    return missing("NO_ACKNOWLEDGEMENT", "the target has not acknowledged the message");
+  }
+  if (!acknowledgement.armed) {
+    return missing("ACKNOWLEDGED_UNARMED", "the target acknowledged without an armed watchdog");
+  }
+  const waitedMs = nowMs - acknowledgement.seenMs;
+  if (waitedMs < timing.acknowledgedWaitMs) {
+    return missing(
+      "ACKNOWLEDGED_WAIT",
+      `acknowledged; its watchdog has fired by ${seconds(timing.acknowledgedWaitMs)} after that`,
+    );
+  }
+  return {
+    kind: "proven",
+    evidence: {
+      kind: "Acknowledged",
+      bootID: message.record.targetBootID,
+      detail: `acknowledged while armed, ${seconds(Math.floor(waitedMs))} ago`,
+    },
+  };
+}

@@ -1,0 +1,53 @@
+/**
+ * What fencing asks of the cluster: one small interface, answered by the API process, by whoever
+ * stands in for it, or by nobody (`sbdctl device fence`). Instants are on the asker's unslewed clock
+ * and taken on the asker's side: `startedMs` before the question left, `endedMs` after the answer
+ * came, so that a slow answer only makes it older.
+ */
+
+/** A consistent GET of one SBDRemediation. */
+export type RequestReading = {
+  readonly startedMs: number;
+  readonly endedMs: number;
+  /** The request of that UID is there, not deleting, carries our finalizer and names us. */
+  readonly granted: boolean;
+  /** Why not, for people; empty where granted. */
+  readonly detail: string;
+  /** `status.fencing.epoch`; 0 = none yet. */
+  readonly epoch: number;
+  readonly confirmation: ManualConfirmation | null;
+};
+
+/** An administrator's word that one boot is off, for one request. */
+export type ManualConfirmation = {
+  readonly requestUID: string;
+  readonly bootID: string;
+  readonly by: string;
+  /** RFC 3339. */
+  readonly at: string;
+};
+
+/** Consistent GETs of the Node and a LIST of the SBDNodes that name it. */
+export type NodeReading = {
+  readonly startedMs: number;
+  readonly endedMs: number;
+  /** Null: there is no such Node any more. */
+  readonly nodeUID: string | null;
+  /** `status.nodeInfo.bootID`; empty where the kubelet has told none. */
+  readonly bootID: string;
+  /** The remediation taint stands with effect NoExecute. */
+  readonly noExecute: boolean;
+  readonly sbdNodes: readonly SBDNodeReading[];
+};
+
+export type SBDNodeReading = {
+  readonly name: string;
+  readonly nodeID: number;
+  readonly leaving: boolean;
+};
+
+/** A consistent LIST of the open requests for one node. */
+export type OpenRequestsReading = {
+  readonly startedMs: number;
+  readonly openRequestUIDs: readonly string[];
+};

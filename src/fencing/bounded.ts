@@ -1,0 +1,145 @@
+import type { BootSighting } from "../observation/boot-sighting.ts";
+import { recordIn } from "../observation/sightings.ts";
+import { msgwaitArithmetic, seconds } from "../timing/contract.ts";
+import type { Missing, MissingCode, Verdict } from "./evidence.ts";
+import { addressedBoot, countFromMs, targetSlot, type FenceCase } from "./fence-case.ts";
+
+/** How long the kubelets and the API server may take until NoExecute keeps pods away. */
+export const TAINT_STANDS_MS = 10_000;
+
+/**
+ * Bounded: an armed boot that could not read the message is dead M after it was durable. Silence
+ * alone proves nothing, so every other reading of that silence is excluded first, each by a read
+ * begun after M.
+ */
+export function judgeBounded(fence: FenceCase): Verdict {
+  const { cluster, message, timing } = fence;
+  if (cluster === null) {
+    return wanting([["NO_AUTHORITY", "nobody answers for the cluster, so time proves nothing"]]);
+  }
+  if (cluster.pausableNodes === "Refuse") {
+    return wanting([["PAUSABLE", "pausableNodes is Refuse, so time proves nothing"]]);
+  }
+  const lacks = [...lacksTime(fence), ...lacksSilence(fence), ...lacksNode(fence)];
+  return lacks.length > 0
+    ? wanting(lacks)
+    : {
+        kind: "proven",
+        evidence: {
+          kind: "Bounded",
+          bootID: message.record.targetBootID,
+          detail: `silent, armed and still the Node's boot; ${msgwaitArithmetic(timing)}`,
+        },
+      };
+}
+
+/** The armed boot moved later than T + 2W after the message: it has not been ordered dead at all. */
+export function movedLate(fence: FenceCase): boolean {
+  const boot = addressedBoot(fence);
+  return boot !== undefined && boot.shownMs > fence.message.durableMs + fence.timing.longestLifeMs;
+}
+
+type Lack = readonly [MissingCode, string];
+
+function lacksTime(fence: FenceCase): Lack[] {
+  const { nowMs, timing, sightings } = fence;
+  const dueMs = countFromMs(fence) + timing.msgwaitMs;
+  if (nowMs < dueMs) {
+    return [["MSGWAIT", `${msgwaitArithmetic(timing)} has not passed since the message`]];
+  }
+  const reread =
+    (sightings.heartbeatsRead?.startedMs ?? -Infinity) >= dueMs &&
+    (sightings.fencesRead?.startedMs ?? -Infinity) >= dueMs;
+  return reread ? [] : [["REREAD", "the device was not read again after M"]];
+}
+
+function lacksSilence(fence: FenceCase): Lack[] {
+  const { message, target, sightings } = fence;
+  const { targetBootID } = message.record;
+  const lacks: Lack[] = [];
+  const slot = targetSlot(fence);
+  const record = recordIn(slot);
+  const boot = addressedBoot(fence);
+  if (record === null || boot === undefined) {
+    return [["SLOT_UNREADABLE", "the target's slot holds no readable heartbeat"]];
+  }
+  if (
+    record.bootID !== targetBootID ||
+    record.machineID !== message.record.targetMachineID ||
+    slot?.boots.some((other) => other !== boot && beatSince(other, boot))
+  ) {
+    lacks.push(["OTHER_BOOT", "another boot or machine has beaten in the target's slot"]);
+  }
+  if (!record.armed || record.leaving || record.detectOnly) {
+    lacks.push(["NOT_ARMED", "the target's last heartbeat is not an armed, staying agent's"]);
+  }
+  if (movedLate(fence)) {
+    lacks.push(["LATE_MOVEMENT", "the target moved later than a condemned node can live"]);
+  }
+  for (const [nodeID, other] of sightings.heartbeats) {
+    const held = recordIn(other);
+    if (
+      nodeID !== target.nodeID &&
+      held !== null &&
+      (held.nodeName === target.nodeName || held.bootID === targetBootID)
+    ) {
+      lacks.push(["OTHER_SLOT", `slot ${nodeID} holds the same node or boot`]);
+    }
+  }
+  const seenMoving = new Set(
+    [...sightings.heartbeats.values()]
+      .filter((other) => other.boots.some(({ moved }) => moved !== null))
+      .map(({ nodeID }) => nodeID),
+  );
+  if (!boot.witnessed.some((nodeID) => nodeID !== target.nodeID && seenMoving.has(nodeID))) {
+    lacks.push([
+      "NO_WITNESS",
+      "the target has not listed as moving any node that this fencer has seen move, so nothing " +
+        "shows that both look at one device (with a single agent left, nothing can)",
+    ]);
+  }
+  return lacks;
+}
+
+/** `other` has beaten after `boot` began to, and `boot` has not moved since. */
+function beatSince(other: BootSighting, boot: BootSighting): boolean {
+  const movedSince = boot.moved !== null && boot.moved.fromMs > other.shownMs;
+  return other.shownMs > boot.firstShownMs && !movedSince;
+}
+
+function lacksNode(fence: FenceCase): Lack[] {
+  const { node, target, message, timing } = fence;
+  if (node === null) {
+    return [["NODE_UNKNOWN", "the Node was not read yet"]];
+  }
+  const { last, taintedMs } = node;
+  const lacks: Lack[] = [];
+  if (last.startedMs < countFromMs(fence) + timing.msgwaitMs) {
+    lacks.push(["REREAD", "the Node was not read again after M"]);
+  }
+  if (last.nodeUID === null || last.nodeUID !== node.nodeUID) {
+    lacks.push(["NODE_UNKNOWN", "the Node is gone or another one than at the start"]);
+  }
+  if (last.bootID !== message.record.targetBootID) {
+    lacks.push([
+      "NODE_BOOT",
+      `the kubelet has told boot ${last.bootID || "(none)"}, the message is addressed to ` +
+        message.record.targetBootID,
+    ]);
+  }
+  const [only, ...more] = last.sbdNodes;
+  if (only === undefined || more.length > 0 || only.nodeID !== target.nodeID || only.leaving) {
+    lacks.push(["SBDNODE", "there is not exactly one SBDNode for the node, or it is leaving"]);
+  }
+  if (!last.noExecute || taintedMs === null || last.startedMs - taintedMs < TAINT_STANDS_MS) {
+    lacks.push(["TAINT", `the NoExecute taint has not stood for ${seconds(TAINT_STANDS_MS)}`]);
+  }
+  return lacks;
+}
+
+function wanting(lacks: readonly Lack[]): Verdict {
+  return {
+    kind: "missing",
+    missing: lacks.map(([code, detail]): Missing => ({ code, detail })),
+  };
+}

@@ -1,0 +1,43 @@
+import { recordIn } from "../observation/sightings.ts";
+import {
+  deriveTiming,
+  longerContract,
+  TIMEOUT_MS_MAX,
+  WATCHDOG_MS_MAX,
+  type Timing,
+} from "../timing/contract.ts";
+import type { FenceCase } from "./fence-case.ts";
+import type { FencerState, OpenRequest } from "./fencer-state.ts";
+
+/** The case for one request, once a message stands; null before. */
+export function fenceCase(
+  state: FencerState,
+  request: OpenRequest,
+  nowMs: number,
+): FenceCase | null {
+  const { config, message } = state;
+  return message.kind === "standing"
+    ? {
+        nowMs,
+        target: config.target,
+        request,
+        message,
+        timing: targetTiming(state),
+        sightings: state.sightings,
+        node: state.node,
+        confirmation: request.confirmation,
+        cluster: config.cluster,
+      }
+    : null;
+}
+
+/** A target lives by the contract it started with, so the longer of its own and the header's counts. */
+export function targetTiming(state: FencerState): Timing {
+  const { contract, target } = state.config;
+  const record = recordIn(state.sightings.heartbeats.get(target.nodeID));
+  const longer = record === null ? contract : longerContract(contract, record);
+  return deriveTiming({
+    timeoutMs: Math.min(longer.timeoutMs, TIMEOUT_MS_MAX),
+    watchdogMs: Math.min(longer.watchdogMs, WATCHDOG_MS_MAX),
+  });
+}

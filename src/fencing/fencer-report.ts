@@ -1,0 +1,78 @@
+import type { Evidence, Missing } from "./evidence.ts";
+import { targetTiming } from "./fencer-case.ts";
+import type { FencerState, OpenRequest } from "./fencer-state.ts";
+import { whyUnfencable, type UnfencableReason } from "./unfencable.ts";
+
+/** How far one request is: what goes into `status.fencing`. */
+export type FencerReport = {
+  readonly uid: string;
+  readonly state: "Waiting" | "Writing" | "Durable" | "Proven" | "Failed";
+  /** Epoch of the standing message, or the highest one known. */
+  readonly epoch: number;
+  readonly bootID: string | null;
+  readonly machineID: string | null;
+  /** How long the message has stood; null before. */
+  readonly durableForMs: number | null;
+  /** M. */
+  readonly msgwaitMs: number;
+  readonly evidence: Evidence | null;
+  readonly missing: readonly Missing[];
+  /** Said at once; the request fails at M unless something proves it before. */
+  readonly unfencable: UnfencableReason | null;
+  /** Why it failed, or what is in the way; empty where nothing is. */
+  readonly detail: string;
+};
+
+export function reportRequest(
+  state: FencerState,
+  request: OpenRequest,
+  nowMs: number,
+): FencerReport {
+  const { message, config, sightings } = state;
+  const record = message.kind === "none" ? null : message.record;
+  const standing = message.kind === "standing" ? message : null;
+  const { msgwaitMs } = targetTiming(state);
+  const unfencable =
+    request.proof === null && sightings.heartbeatsRead !== null
+      ? whyUnfencable(sightings.heartbeats.get(config.target.nodeID), config.target)
+      : null;
+  const countFromMs = standing?.durableMs ?? request.acceptedMs;
+  const failed =
+    message.kind === "unwritable" || (unfencable !== null && nowMs - countFromMs >= msgwaitMs);
+  return {
+    uid: request.uid,
+    state:
+      request.proof !== null
+        ? "Proven"
+        : failed
+          ? "Failed"
+          : standing !== null
+            ? "Durable"
+            : message.kind === "none"
+              ? "Waiting"
+              : "Writing",
+    epoch: record?.epoch ?? Math.max(state.recordedEpoch, state.supersededEpoch),
+    bootID: record?.targetBootID ?? null,
+    machineID: record?.targetMachineID ?? null,
+    durableForMs: standing === null ? null : nowMs - standing.durableMs,
+    msgwaitMs,
+    evidence: request.proof,
+    missing: request.missing,
+    unfencable,
+    detail: whatIsInTheWay(state, request, unfencable),
+  };
+}
+
+function whatIsInTheWay(
+  { message }: FencerState,
+  request: OpenRequest,
+  unfencable: UnfencableReason | null,
+): string {
+  if (request.proof !== null) {
+    return "";
+  }
+  if (message.kind === "unwritable" || message.kind === "retrying") {
+    return `the fence message cannot be written: ${message.error}`;
+  }
+  return unfencable?.detail ?? request.refusal;
+}

@@ -1,0 +1,44 @@
+import { judgeAcknowledged } from "./acknowledged.ts";
+import { judgeBounded } from "./bounded.ts";
+import type { Verdict } from "./evidence.ts";
+import type { FenceCase } from "./fence-case.ts";
+import { judgeRebooted } from "./rebooted.ts";
+
+/** Asks every row of the evidence table, the strongest first; one proof is enough. */
+export function judgeDeath(fence: FenceCase): Verdict {
+  const verdicts = [
+    judgeConfirmed(fence),
+    judgeRebooted(fence),
+    judgeAcknowledged(fence),
+    judgeBounded(fence),
+  ];
+  return (
+    verdicts.find((verdict) => verdict.kind === "proven") ?? {
+      kind: "missing",
+      missing: verdicts.flatMap((verdict) => (verdict.kind === "missing" ? verdict.missing : [])),
+    }
+  );
+}
+
+/** An administrator's word counts for the request and the boot it names, and for no other. */
+function judgeConfirmed(fence: FenceCase): Verdict {
+  const { confirmation, request, message } = fence;
+  if (
+    confirmation === null ||
+    confirmation.requestUID !== request.uid ||
+    confirmation.bootID !== message.record.targetBootID
+  ) {
+    return { kind: "missing", missing: [] };
+  }
+  const { bootID, by, at } = confirmation;
+  return {
+    kind: "proven",
+    evidence: {
+      kind: "ManuallyConfirmed",
+      bootID,
+      by,
+      at,
+      detail: `${by} confirmed at ${at} that boot ${bootID} is off`,
+    },
+  };
+}

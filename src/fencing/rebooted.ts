@@ -1,0 +1,82 @@
+import { seconds } from "../timing/contract.ts";
+import { missing, type Verdict } from "./evidence.ts";
+import {
+  acknowledgementFor,
+  countFromMs,
+  otherBoots,
+  targetSlot,
+  type FenceCase,
+} from "./fence-case.ts";
+
+/**
+ * Rebooted: a later boot of the same machine proves the end of the addressed one.
+ *
+ * (a) The addressed boot acknowledged this epoch and then another boot of the machine beats: any
+ * later boot will do, without clocks. "Then" needs both beats of a movement to have been shown after
+ * the acknowledgement; one could be a stale write of an earlier boot that landed late.
+ *
+ * (b) Another boot's beginning lies provably after the message became durable. A changed boot ID
+ * alone proves nothing: it may have begun before the message and run on.
+ */
+export function judgeRebooted(fence: FenceCase): Verdict {
+  const { targetBootID, targetMachineID } = fence.message.record;
+  const acknowledgement = acknowledgementFor(fence);
+  const fromMs = countFromMs(fence);
+  for (const { record, moved, bootMinMs } of otherBoots(fence)) {
+    if (acknowledgement !== null && moved !== null && moved.fromMs > acknowledgement.seenMs) {
+      return {
+        kind: "proven",
+        evidence: {
+          kind: "Rebooted",
+          rule: "a",
+          bootID: targetBootID,
+          laterBootID: record.bootID,
+          detail: `boot ${targetBootID} acknowledged, and boot ${record.bootID} beats after it`,
+        },
+      };
+    }
+    if (bootMinMs > fromMs) {
+      return {
+        kind: "proven",
+        evidence: {
+          kind: "Rebooted",
+          rule: "b",
+          bootID: targetBootID,
+          laterBootID: record.bootID,
+          detail:
+            `boot ${record.bootID} began at least ${seconds(Math.floor(bootMinMs - fromMs))} after ` +
+            `the message was durable`,
+        },
+      };
+    }
+  }
+  const stranger = targetSlot(fence)?.boots.find(
+    ({ record }) =>
+      record.nodeName === fence.target.nodeName && record.machineID !== targetMachineID,
+  );
+  return stranger === undefined
+    ? missing("NO_LATER_BOOT", "no later boot of the machine beats")
+    : missing(
+        "TWO_MACHINES",
+        `machine ${stranger.record.machineID} beats under the node's name too, and another machine ` +
+          `is not a reboot`,
+      );
+}
+
+/**
+ * A boot that predates the message (or the request) and beats now: the message must be written anew,
+ * addressed to it. Null where there is none, or none that is provably so.
+ */
+export function bootToAddressAnew(fence: FenceCase): string | null {
+  const { nowMs, timing } = fence;
+  const slot = targetSlot(fence);
+  const found = otherBoots(fence).find(
+    (boot) =>
+      boot.moved !== null &&
+      nowMs - boot.moved.toMs <= timing.timeoutMs &&
+      boot.bootMaxMs < countFromMs(fence) &&
+      slot?.slot.kind === "heartbeat" &&
+      slot.slot.record.bootID === boot.record.bootID,
+  );
+  return found?.record.bootID ?? null;
+}
