@@ -18,6 +18,8 @@ const evidence = z.object({
     z.enum(["Rebooted", "Acknowledged", "Bounded", "ManuallyConfirmed"]),
   ),
   time: described("When the proof was complete.", instant),
+  bootID: described("The boot proven dead.", bootID),
+  laterBootID: described("With Rebooted: the boot that runs now.", bootID.optional()),
   detail: described("The proof in words.", text),
 });
 
@@ -34,6 +36,11 @@ const observed = z.object({
   ),
   bootEarliestTime: described("That boot started no earlier.", instant.optional()),
   bootLatestTime: described("That boot started no later.", instant.optional()),
+});
+
+const unfencable = z.object({
+  code: described("One word for programs, for example NOT_ARMED.", z.string().min(1).max(64)),
+  detail: described("The same in words.", text),
 });
 
 /**
@@ -80,6 +87,10 @@ export const fencing = z.object({
   observed: described("What the fencer has seen.", observed.optional()),
   evidence: described("What proved death.", evidence.optional()),
   missing: atomicListOf("What is still missing for proof.", 32, z.string().max(1024)).optional(),
+  unfencable: described(
+    "Why waiting proves nothing about this node: said at once, and Failed after boundSeconds unless something else proves it before.",
+    unfencable.optional(),
+  ),
   reason: described("Why the fencing failed or waits.", text.optional()),
 });
 

@@ -95,7 +95,12 @@ test("a fencer's report is taken, whole", () => {
       machineID: "4c4c4544004e3310804ab4c04f4d4d32",
       messageDurableTime: "2026-01-01T00:05:03.5Z",
       boundSeconds: 47.25,
-      evidence: { kind: "Rebooted", time: "2026-01-01T00:05:30Z", detail: "a later boot beats" },
+      evidence: {
+        kind: "Rebooted",
+        time: "2026-01-01T00:05:30Z",
+        detail: "a later boot beats",
+        bootID: BOOT,
+      },
       missing: [],
     },
     confirmation: { requestUID: "uid-1", bootID: BOOT, by: "kate", time: "2026-01-01T00:06:00Z" },
@@ -117,7 +122,7 @@ test("an older fencer's late report cannot take the epoch back", () => {
 });
 
 test("evidence of an unknown kind proves nothing and is refused", () => {
-  const evidence = { kind: "NotReady", time: "2026-01-01T00:05:30Z", detail: "" };
+  const evidence = { kind: "NotReady", time: "2026-01-01T00:05:30Z", bootID: BOOT, detail: "" };
   const object = request({}, { fencing: { agent: "worker-2", evidence } });
   assert.match(admit(CRD, object).faults.join(), /evidence\.kind/);
   assert.equal(parseSBDRemediation(object).ok, false);

@@ -15,7 +15,7 @@ export function crdFiles(): CrdFile[] {
       name: `${definition.metadata.name.replace(`${resource.plural}.`, "")}_${resource.plural}.yaml`,
       text:
         HEADER +
-        stringify(definition, { version: "1.1", lineWidth: 100, aliasDuplicateObjects: false }),
+        stringify(definition, { version: "1.1", lineWidth: 0, aliasDuplicateObjects: false }),
     };
   });
 }
