@@ -53,21 +53,18 @@ export function verifyLeaving(
   state: AgentState,
   event: AgentEvent & { readonly type: "pass-read" },
   free: boolean,
-  nowMs: number,
 ): Step {
   const { life } = state;
   if (life.kind !== "leaving") {
     throw new Error("Only a leaving agent verifies that it may leave");
   }
-  if (free && state.lastWritten?.leaving === true && holdsLastWritten(state, event.heartbeat)) {
-    return state.unconfirmedWrite && !life.known
-      ? { state: { ...state, pass: { kind: "idle" } }, effects: [] }
-      : release(state);
-  }
-  return startPass(
-    { ...state, pass: { kind: "idle" }, life: { ...life, stage: "write", sinceMs: nowMs } },
-    nowMs,
-  );
+  const written = state.lastWritten?.leaving === true && holdsLastWritten(state, event.heartbeat);
+  return free && written && (!state.unconfirmedWrite || life.known)
+    ? release(state)
+    : {
+        state: { ...state, pass: { kind: "idle" }, life: { ...life, stage: "write" } },
+        effects: [],
+      };
 }
 
 /** Releases the watchdog: the last thing this process does for the node. */

@@ -7,9 +7,7 @@ const PASS_INTERVAL_MS_BEFORE_HEADER = 500;
 /** Starts the next pass when it is due and none is under way. */
 export function beginPass(state: AgentState, nowMs: number): Step {
   const intervalMs = state.device?.timing.passIntervalMs ?? PASS_INTERVAL_MS_BEFORE_HEADER;
-  const due =
-    state.pass.kind === "idle" &&
-    (nowMs - state.lastPassStartedMs >= intervalMs || state.life.kind === "leaving");
+  const due = state.pass.kind === "idle" && nowMs - state.lastPassStartedMs >= intervalMs;
   return due ? startPass(state, nowMs) : { state, effects: [] };
 }
 

@@ -132,7 +132,7 @@ function heed(
   const { life } = noted.state;
   return follow(noted, nowMs, (seen) =>
     life.kind === "leaving" && life.stage === "verify"
-      ? verifyLeaving(seen, event, message.kind === "none" && headerTrouble === null, nowMs)
+      ? verifyLeaving(seen, event, message.kind === "none" && headerTrouble === null)
       : beat(
           seen,
           event,
