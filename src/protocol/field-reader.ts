@@ -1,5 +1,6 @@
 import { ProtocolError } from "./error.ts";
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
@@ -41,21 +42,13 @@ export class FieldReader {
 
   uuid(field: string): string {
     const digits = this.hex(field, 16);
-    return [
-      digits.slice(0, 8),
-      digits.slice(8, 12),
-      digits.slice(12, 16),
-      digits.slice(16, 20),
-      digits.slice(20),
-    ].join("-");
+    return `${digits.slice(0, 8)}-${digits.slice(8, 12)}-${digits.slice(12, 16)}-${digits.slice(16, 20)}-${digits.slice(20)}`;
   }
 
   hex(field: string, byteCount: number): string {
     const start = this.#take(field, byteCount);
     let digits = "";
-    for (let i = start; i < start + byteCount; i++) {
-      digits += this.#bytes[i]!.toString(16).padStart(2, "0");
-    }
+    for (let i = start; i < start + byteCount; i++) digits += HEX[this.#bytes[i]!]!;
     return digits;
   }
 

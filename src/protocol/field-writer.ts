@@ -61,7 +61,7 @@ export class FieldWriter {
     }
     const start = this.#take(byteCount);
     for (let i = 0; i < byteCount; i++) {
-      this.#bytes[start + i] = Number.parseInt(value.slice(i * 2, i * 2 + 2), 16);
+      this.#bytes[start + i] = (nibbleAt(value, i * 2) << 4) | nibbleAt(value, i * 2 + 1);
     }
   }
 
@@ -85,6 +85,12 @@ export class FieldWriter {
     this.offset += byteCount;
     return start;
   }
+}
+
+/** Value of a digit that is known to be lower-case hex. */
+function nibbleAt(digits: string, at: number): number {
+  const code = digits.charCodeAt(at);
+  return code < 0x3a ? code - 0x30 : code - 0x57;
 }
 
 /** @throws ProtocolError `BAD_FIELD` unless `value` is an integer of 0..max */

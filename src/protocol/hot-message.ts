@@ -12,7 +12,7 @@ const TWO_32 = 0x1_0000_0000;
 const MS_PART = 0x1_0000;
 
 /**
- * The seed messages for a caller in a hurry: bound to the bytes of one slot, made once, and used
+ * The messages for a caller in a hurry: bound to the bytes of one slot, made once, and used
  * for every pass after. Neither encoding nor decoding allocates anything.
  *
  * Encoding writes the fields to the bytes; decoding fills the fields from the bytes, and leaves

@@ -192,7 +192,7 @@ test("upstream fault: the checksum ran over all but the last four bytes of longe
   }
 });
 
-test("upstream fault: no checksum covers target and reason; a seed message cannot tell, so only an unknown reason is refused", () => {
+test("upstream fault: no checksum covers target and reason; a message cannot tell, so only an unknown reason is refused", () => {
   const bytes = fromHex(FENCE_HEX);
   bytes[33]! ^= 1;
   assert.equal(protocol.unmarshalFence(bytes).targetNodeID, 3);

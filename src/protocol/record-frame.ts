@@ -6,7 +6,7 @@ import { SBD_SLOT_SIZE } from "./layout.ts";
 import { SBD_MAGIC, SBD_VERSION } from "./message-header.ts";
 import type { SBDMessageHeader } from "./message-header.ts";
 
-/** Where a record's extension starts; between the seed message and this all is zero. */
+/** Where a record's extension starts; between the message and this all is zero. */
 export const EXTENSION_OFFSET = 64;
 /** The one version of the extension. */
 export const EXTENSION_VERSION = 1;
@@ -23,7 +23,7 @@ const SECOND_COPY_OFFSET = 504;
 const CRC32C_OFFSET = 508;
 
 /**
- * Header for the seed message at the start of a record.
+ * Header for the message at the start of a record.
  *
  * @throws ProtocolError `BAD_FIELD` for a sequence that is not an integer of 0..2^53-1
  */
@@ -50,7 +50,7 @@ export function recordHeader(
   };
 }
 
-/** Writes the extension's fields; the seed message must stand at the start of `bytes` already. */
+/** Writes the extension's fields; the message must stand at the start of `bytes` already. */
 export function writeExtension(
   bytes: Uint8Array,
   writeFields: (fields: FieldWriter) => void,
@@ -68,7 +68,7 @@ export function writeExtension(
 }
 
 /**
- * Reads the extension that belongs to the seed message at the start of `bytes`.
+ * Reads the extension that belongs to the message at the start of `bytes`.
  *
  * @param messageBytes bytes of that message, 33 or 36
  * @returns what `readFields` returns, or `"bare"` when the extension is absent or was written with
@@ -89,7 +89,7 @@ export function readExtension<T>(
   ) {
     return "bare";
   }
-  // One seed message in 2^32 has the checksum 0, and no extension.
+  // One message in 2^32 has the checksum 0, and no extension.
   if (headerChecksum === 0 && isZero(bytes, EXTENSION_OFFSET, SBD_SLOT_SIZE)) return "bare";
 
   requireSeal(bytes);

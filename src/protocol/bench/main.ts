@@ -26,8 +26,11 @@ import { DEVICE, FENCE, HEARTBEAT } from "./samples.ts";
 const BATCHES = 15;
 const BATCH_MS = 60;
 const BYTES_ROUNDS = 5;
-// At the 2 kB of the largest operation this stays below V8's young generation.
-const BYTES_OPERATIONS = 4000;
+// Few enough that what they leave behind stays below V8's young generation; an operation that leaves
+// next to nothing is done more often, so that the measurement's own few hundred bytes round to 0.
+const BYTES_OPERATIONS_FEW = 500;
+const BYTES_OPERATIONS_MANY = 20_000;
+const BYTES_NEXT_TO_NOTHING = 16;
 
 /** Does the operation so many times, and returns something that depends on every result. */
 type Run = (count: number) => number;
@@ -224,17 +227,23 @@ function fastestNs(run: Run): number {
 }
 
 function bytesPerOperation(run: Run, collect: () => void): number {
+  const few = grownBytes(run, BYTES_OPERATIONS_FEW, collect);
+  if (few >= BYTES_NEXT_TO_NOTHING) return Math.round(few);
+  return Math.round(grownBytes(run, BYTES_OPERATIONS_MANY, collect));
+}
+
+/** Bytes per operation, of `count` operations between two looks at the heap. */
+function grownBytes(run: Run, count: number, collect: () => void): number {
   let smallest = Infinity;
   for (let round = 0; round < BYTES_ROUNDS; round++) {
     collect();
     const before = usedBytes();
-    consume(run(BYTES_OPERATIONS));
+    consume(run(count));
     const grown = usedBytes() - before;
-    if (grown >= 0) smallest = Math.min(smallest, grown / BYTES_OPERATIONS);
+    if (grown >= 0) smallest = Math.min(smallest, grown / count);
   }
-  if (smallest === Infinity)
-    throw new Error("The heap shrank in every round: raise the semi-space");
-  return Math.round(smallest);
+  if (smallest === Infinity) throw new Error("The heap shrank in every round: do fewer operations");
+  return smallest;
 }
 
 function usedBytes(): number {
@@ -248,11 +257,14 @@ function consume(result: number): void {
   consumed += result;
 }
 
-const collect = globalThis.gc;
-if (collect === undefined) throw new Error("Cannot measure bytes: run node with --expose-gc");
+const { gc } = globalThis;
+if (gc === undefined) throw new Error("Cannot measure bytes: run node with --expose-gc");
+const collectAll = () => {
+  gc();
+};
 for (const [name, run] of operations()) {
   const nsPerOp = Math.round(fastestNs(run) * 10) / 10;
-  const bytesPerOp = bytesPerOperation(run, () => void collect());
+  const bytesPerOp = bytesPerOperation(run, collectAll);
   process.stdout.write(`${JSON.stringify({ name, nsPerOp, bytesPerOp })}\n`);
 }
 if (consumed === 0) throw new Error("No operation did anything");
