@@ -1,0 +1,107 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Guest } from "./guest.ts";
+import type { GuestSettings } from "./guest-settings.ts";
+import { Observer } from "./observer.ts";
+import type { QemuPackages } from "./qemu-packages.ts";
+import { SharedDisk } from "./shared-disk.ts";
+
+/** What one machine of a cluster is to be. */
+export type GuestPlan = { readonly name: string; readonly settings: GuestSettings };
+
+/** What every cluster of a run has in common. */
+export type ClusterParts = { readonly packages: QemuPackages; readonly initramfs: string };
+
+const FOLDER_PREFIX = "sbd-vm-";
+const SBD_DISK_BYTES = 4 << 20;
+const WORKLOAD_DISK_BYTES = 1 << 20;
+const BOOT_BOUND_MS = 90_000;
+
+/** Some guests on one SBD disk and one workload disk, and the observer of the latter. */
+export class Cluster {
+  /** Consoles, images and QEMU's own complaints lie here. */
+  readonly folder: string;
+  /** /dev/sbd-watchdog of every guest, 4 MiB, all zero at the start. */
+  readonly sbdDisk: SharedDisk;
+  /** /dev/workload of every guest. */
+  readonly workloadDisk: SharedDisk;
+  readonly observer: Observer;
+  readonly #parts: ClusterParts;
+  readonly #guests = new Map<string, Guest>();
+
+  constructor(parts: ClusterParts, folder: string) {
+    this.folder = folder;
+    this.#parts = parts;
+    mkdirSync(folder, { recursive: true });
+    this.sbdDisk = new SharedDisk(join(folder, "sbd.img"), SBD_DISK_BYTES);
+    this.workloadDisk = new SharedDisk(join(folder, "workload.img"), WORKLOAD_DISK_BYTES);
+    this.observer = new Observer(this.workloadDisk);
+  }
+
+  get guests(): Guest[] {
+    return [...this.#guests.values()];
+  }
+
+  /** The guest of that name; throws when there is none. */
+  guest(name: string): Guest {
+    const guest = this.#guests.get(name);
+    if (guest === undefined) throw new Error(`This cluster has no guest '${name}'.`);
+    return guest;
+  }
+
+  /** Starts these guests beside each other and waits until all are up. */
+  async start(plans: readonly GuestPlan[]): Promise<void> {
+    const started = await Promise.allSettled(
+      plans.map(async (plan) => {
+        const guest = await Guest.start({
+          name: plan.name,
+          machineId: machineIdOf(plan.name),
+          settings: plan.settings,
+          packages: this.#parts.packages,
+          initramfs: this.#parts.initramfs,
+          folder: this.folder,
+          sbdDisk: this.sbdDisk,
+          workloadDisk: this.workloadDisk,
+        });
+        this.#guests.set(plan.name, guest);
+        await guest.booted(0, BOOT_BOUND_MS);
+      }),
+    );
+    // Only now, so that no guest is still on its way when its cluster is stopped.
+    const failure = started.find((result) => result.status === "rejected");
+    if (failure !== undefined) throw failure.reason;
+  }
+
+  /** Cuts every guest's power and closes the disks; the folder stays. */
+  async stop(): Promise<void> {
+    await Promise.all(this.guests.map(async (guest) => await guest.cutPower()));
+    this.sbdDisk.close();
+    this.workloadDisk.close();
+  }
+}
+
+/** A fresh folder for this process's clusters; those of processes that are gone are removed. */
+export function makeWorkFolder(): string {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = new RegExp(`^${FOLDER_PREFIX}(\\d+)-`).exec(name)?.[1];
+    if (owner === undefined || isRunning(Number(owner))) continue;
+    rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
+  return mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Stable for a guest's name, so that a machine keeps its identity when its power comes back. */
+function machineIdOf(name: string): string {
+  const digits = Buffer.from(name).toString("hex").padEnd(12, "0").slice(0, 12);
+  return `5bd00000-0000-4000-8000-${digits}`;
+}
