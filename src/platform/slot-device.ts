@@ -1,0 +1,93 @@
+import { openSharedDevice, type Region, type SharedDevice } from "./block-device.ts";
+import { decodeDeviceHeader, type HeaderSlot } from "../protocol/device-header.ts";
+import {
+  decodeFenceSlot,
+  encodeFenceRecord,
+  type FenceRecord,
+  type FenceSlot,
+} from "../protocol/fence-record.ts";
+import {
+  decodeHeartbeatSlot,
+  encodeHeartbeatRecord,
+  type HeartbeatRecord,
+  type HeartbeatSlot,
+} from "../protocol/heartbeat-record.ts";
+import { SBD_MAX_NODES } from "../protocol/message.ts";
+import { strideFor } from "../protocol/layout.ts";
+
+/** The shared device in slots and records. Synchronous; for a thread of its own, or a program. */
+export type SlotDevice = {
+  readonly shared: SharedDevice;
+  readHeader(): HeaderSlot;
+  readHeartbeat(nodeID: number): HeartbeatSlot;
+  readFence(nodeID: number): FenceSlot;
+  /** Every slot that is not empty, in one read. */
+  readHeartbeats(): Map<number, HeartbeatSlot>;
+  readFences(): Map<number, FenceSlot>;
+  /** Written and flushed. */
+  writeHeartbeat(record: HeartbeatRecord): void;
+  writeFence(record: FenceRecord): void;
+  close(): void;
+};
+
+/**
+ * Opens the device under a path. The distance between slots is the header's; where there is no
+ * readable header (a device of Go agents, or a damaged one) it is what the header last said, else
+ * what initialisation would choose.
+ */
+export function openSlotDevice(path: string): SlotDevice {
+  const shared = openSharedDevice(path);
+  let strideBytes = strideFor(shared.logicalBlockBytes);
+
+  function readSlot(region: Region, nodeID: number): Uint8Array {
+    return shared.readAt(region, nodeID * strideBytes, strideBytes);
+  }
+  function readSlots<Slot extends { readonly kind: string }>(
+    region: Region,
+    decode: (bytes: Uint8Array, nodeID: number) => Slot,
+  ): Map<number, Slot> {
+    const bytes = shared.readAt(region, 0, (SBD_MAX_NODES + 1) * strideBytes);
+    const slots = new Map<number, Slot>();
+    for (let nodeID = 1; nodeID <= SBD_MAX_NODES; nodeID += 1) {
+      const at = nodeID * strideBytes;
+      const slot = decode(bytes.subarray(at, at + strideBytes), nodeID);
+      if (slot.kind !== "empty") {
+        slots.set(nodeID, slot);
+      }
+    }
+    return slots;
+  }
+  function write(region: Region, nodeID: number, bytes: Uint8Array): void {
+    shared.writeAt(region, nodeID * strideBytes, bytes);
+    shared.sync(region);
+  }
+
+  return {
+    shared,
+    readHeader() {
+      const slot = decodeDeviceHeader(shared.readAt("heartbeat", 0, strideBytes));
+      if (slot.kind === "header" && slot.header.strideBytes % shared.logicalBlockBytes !== 0) {
+        return {
+          kind: "unreadable",
+          code: "BAD_FIELD",
+          detail:
+            `its slots are ${slot.header.strideBytes} bytes apart and this device has blocks of ` +
+            `${shared.logicalBlockBytes} bytes: it was initialised on other hardware`,
+        };
+      }
+      if (slot.kind === "header") {
+        strideBytes = slot.header.strideBytes;
+      }
+      return slot;
+    },
+    readHeartbeat: (nodeID) => decodeHeartbeatSlot(readSlot("heartbeat", nodeID), nodeID),
+    readFence: (nodeID) => decodeFenceSlot(readSlot("fence", nodeID), nodeID),
+    readHeartbeats: () => readSlots("heartbeat", decodeHeartbeatSlot),
+    readFences: () => readSlots("fence", decodeFenceSlot),
+    writeHeartbeat: (record) =>
+      write("heartbeat", record.nodeID, encodeHeartbeatRecord(record, strideBytes)),
+    writeFence: (record) =>
+      write("fence", record.targetNodeID, encodeFenceRecord(record, strideBytes)),
+    close: () => shared.close(),
+  };
+}
