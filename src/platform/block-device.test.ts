@@ -15,6 +15,7 @@ import { BlockDeviceError, type BlockDeviceErrorCode } from "./block-device-erro
 import { createDeviceFiles } from "./device-files.ts";
 import { POISON_BYTE } from "./direct-file.ts";
 import { attachLoopDevice, type LoopOptions, whyNoLoopDevices } from "./testing/loop-device.ts";
+import { platformModule, runPreloaded } from "./testing/preloaded.ts";
 import { temporaryDirectory } from "./testing/temporary-directory.ts";
 
 const skip = whyNoLoopDevices();
@@ -58,7 +59,7 @@ describe("a block device", { skip }, () => {
       assert.equal(device.sizeBytes, 4 << 20);
       assert.equal(device.layout, "BlockDevice");
       const heartbeat = pattern(sectorBytes);
-      const fence = pattern(sectorBytes).reverse();
+      const fence = pattern(sectorBytes).toReversed();
       device.writeAt("heartbeat", 255 * sectorBytes, heartbeat);
       device.writeAt("fence", 255 * sectorBytes, fence);
       device.sync("heartbeat");
@@ -156,10 +157,7 @@ describe("a block device", { skip }, () => {
       worker.once("exit", resolve).once("error", reject);
     });
     assert.equal(exitCode, 0);
-    assert.deepEqual(
-      open(t, loop.path).readAt("heartbeat", 512, 512),
-      new Uint8Array(512).fill(9),
-    );
+    assert.deepEqual(open(t, loop.path).readAt("heartbeat", 512, 512), new Uint8Array(512).fill(9));
   });
 
   test("under a filesystem with blocks of 4096 bytes makes its files use those", (t) => {
@@ -196,13 +194,13 @@ test("a directory's two files are its two regions", (t) => {
   assert.equal(device.sizeBytes, 2 * REGION_SIZE_BYTES);
   const block = device.logicalBlockBytes;
   device.writeAt("heartbeat", block, pattern(block));
-  device.writeAt("fence", block, pattern(block).reverse());
+  device.writeAt("fence", block, pattern(block).toReversed());
   device.sync("heartbeat");
   device.sync("fence");
   const heartbeats = fs.readFileSync(join(directory, "sbd-device"));
   const fences = fs.readFileSync(join(directory, "sbd-device-fence"));
   assert.deepEqual(new Uint8Array(heartbeats.subarray(block, 2 * block)), pattern(block));
-  assert.deepEqual(new Uint8Array(fences.subarray(block, 2 * block)), pattern(block).reverse());
+  assert.deepEqual(new Uint8Array(fences.subarray(block, 2 * block)), pattern(block).toReversed());
 });
 
 test("a path is not an identity: a file renamed over sbd-device is seen, and the old one still read", (t) => {
@@ -221,6 +219,21 @@ test("a read that ends early is an error, and never filled up with zeroes", (t) 
   const device = open(t, directory);
   fs.truncateSync(join(directory, "sbd-device"), 4096);
   assert.throws(() => device.readAt("heartbeat", 8192, 4096), hasCode("SHORT_READ"));
+});
+
+test("a driver that claims a read it did not do leaves poison, which no slot can be taken for", () => {
+  const device = directoryWithFiles();
+  const output = runPreloaded(
+    `#include <sys/types.h>
+     ssize_t pread(int fd, void *bytes, size_t length, off_t offset) {
+       (void)fd; (void)bytes; (void)offset;
+       return (ssize_t)length;
+     }`,
+    `import { openSharedDevice } from ${JSON.stringify(platformModule("block-device.ts"))};
+     const device = openSharedDevice(${JSON.stringify(device)});
+     console.log(JSON.stringify([...new Set(device.readAt("heartbeat", 0, 4096))]));`,
+  );
+  assert.deepEqual(JSON.parse(output), [POISON_BYTE]);
 });
 
 test("what is read belongs to the caller and is not overwritten by the next read", (t) => {
@@ -248,7 +261,9 @@ test("the whole region is one read", (t) => {
   const region = device.readAt("heartbeat", 0, REGION_SIZE_BYTES);
   assert.equal(region.length, REGION_SIZE_BYTES);
   assert.deepEqual(region.subarray(-4096), pattern(4096));
-  assert.ok(!region.includes(POISON_BYTE, 0) || region.indexOf(POISON_BYTE) >= region.length - 4096);
+  assert.ok(
+    !region.includes(POISON_BYTE, 0) || region.indexOf(POISON_BYTE) >= region.length - 4096,
+  );
 });
 
 test("nothing outside of a region can be reached", (t) => {

@@ -71,7 +71,7 @@ export class DirectFile {
           `holds and this pass is not a good one. If the device has shrunk, restore its size.`,
       );
     }
-    return Uint8Array.prototype.slice.call(buffer, 0, length);
+    return new Uint8Array(buffer.subarray(0, length));
   }
 
   /** @throws BlockDeviceError `WRITE_FAILED`, `SHORT_WRITE`, `MISALIGNED`, `CLOSED` */

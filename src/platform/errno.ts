@@ -1,3 +1,4 @@
+import os from "node:os";
 import util from "node:util";
 
 /**
@@ -16,15 +17,29 @@ export class SystemError extends Error {
   }
 }
 
+/** What block devices return and Node.js has no name for; Linux's include/uapi/asm-generic/errno.h. */
+const OF_STORAGE: ReadonlyMap<number, readonly [string, string]> = new Map([
+  [52, ["EBADE", "invalid exchange"]],
+  [62, ["ETIME", "timer expired"]],
+  [67, ["ENOLINK", "link has been severed"]],
+  [117, ["EUCLEAN", "structure needs cleaning"]],
+  [121, ["EREMOTEIO", "remote i/o error"]],
+  [123, ["ENOMEDIUM", "no medium found"]],
+]);
+
 /** The kernel's name of an error number, "EIO" for 5 and -5 alike; "errno 9999" if it has none. */
 export function errnoName(errno: number): string {
-  const name = util.getSystemErrorMap().get(-Math.abs(errno))?.[0];
-  return name ?? `errno ${Math.abs(errno)}`;
+  const number = Math.abs(errno);
+  const known = util.getSystemErrorMap().get(-number) ?? OF_STORAGE.get(number);
+  if (known !== undefined) return known[0];
+  const entry = Object.entries(os.constants.errno).find(([, value]) => value === number);
+  return entry?.[0] ?? `errno ${number}`;
 }
 
 /** Name and text of an error number: "ENOENT: no such file or directory". */
 export function describeErrno(errno: number): string {
-  const known = util.getSystemErrorMap().get(-Math.abs(errno));
+  const number = Math.abs(errno);
+  const known = util.getSystemErrorMap().get(-number) ?? OF_STORAGE.get(number);
   return known === undefined ? errnoName(errno) : `${known[0]}: ${known[1]}`;
 }
 

@@ -92,7 +92,8 @@ export type Native = {
     number
   >;
 
-  mlockallOnFault(): number;
+  /** Keeps a range of this process's memory from being paged out once it has been touched. */
+  mlockOnFault(address: bigint, lengthBytes: number): number;
   setParentDeathSignal(signal: number): number;
   /**
    * Starts a program, given by its absolute path, in the mount namespace of process 1; its pid.
@@ -110,6 +111,8 @@ export type Native = {
   petterLatch(): number;
   /** -EPERM: latched. -ETIMEDOUT: a pet is blocked in the driver and may still come; try again. */
   petterStop(): number;
+  /** Keeps the petter's own memory from being paged out. */
+  petterLockMemory(): number;
   petterStats(): PetterStats;
 };
 

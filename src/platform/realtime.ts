@@ -10,18 +10,41 @@ export type WishOutcome =
   | { readonly kind: "refused"; readonly reason: string };
 
 /**
- * Keeps this process's memory from being paged out, now and for what it maps later, without making
- * resident what it has reserved and not touched.
+ * Keeps the petter and every mapped file (program, libraries, addon) from being paged out, so that a
+ * dead system disk cannot stop this process. What is loaded later is not covered, and neither is the
+ * JavaScript heap: it goes to swap at worst, and V8 aborts the process over locked pages of its
+ * own, which is what mlockall makes of them.
  */
 export function lockMemory(): WishOutcome {
-  const result = native.mlockallOnFault();
-  if (result === 0) return { kind: "granted" };
+  const petter = native.petterLockMemory();
+  if (petter < 0) return refusedLock(petter);
+  for (const { start, lengthBytes } of mappedFiles()) {
+    const result = native.mlockOnFault(start, lengthBytes);
+    if (result < 0) return refusedLock(result);
+  }
+  return { kind: "granted" };
+}
+
+function refusedLock(errno: number): WishOutcome {
   return {
     kind: "refused",
     reason:
-      `mlockall: ${describeErrno(result)}; under memory pressure this process may wait for the ` +
-      `disk. Give the container CAP_IPC_LOCK or a memlock limit.`,
+      `mlock: ${describeErrno(errno)}; under memory pressure this process may wait for the ` +
+      `system disk. Give the container CAP_IPC_LOCK.`,
   };
+}
+
+type Mapping = { readonly start: bigint; readonly lengthBytes: number };
+
+/** Lines are "start-end permissions offset device inode path"; man 5 proc_pid_maps. */
+function mappedFiles(): Mapping[] {
+  const lines = fs.readFileSync("/proc/self/maps", "utf8").split("\n");
+  return lines.flatMap((line) => {
+    const match = /^([0-9a-f]+)-([0-9a-f]+) r\S+ \S+ \S+ ([1-9]\d*) +\//.exec(line);
+    if (match === null) return [];
+    const start = BigInt(`0x${match[1]}`);
+    return [{ start, lengthBytes: Number(BigInt(`0x${match[2]}`) - start) }];
+  });
 }
 
 /**

@@ -347,10 +347,17 @@ static napi_value watchdog_ioctl_numbers(napi_env env, napi_callback_info info) 
 
 /* ---- Process -------------------------------------------------------------------------------- */
 
-static napi_value sys_mlockall_on_fault(napi_env env, napi_callback_info info) {
-  (void)info;
-  /* Without ONFAULT every reserved page of V8's heap becomes resident. */
-  return answer(env, mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT));
+/*
+ * There is no mlockall here: V8 gives memory back by MADV_DONTNEED, which fails on locked pages, and
+ * aborts the process over that. ONFAULT, as only what is used of a program of 120 MB is wanted.
+ */
+static napi_value sys_mlock_on_fault(napi_env env, napi_callback_info info) {
+  napi_value argument[2];
+  int64_t address, length;
+  read_arguments(env, info, 2, argument);
+  if (!read_bigint(env, argument[0], &address) || !read_offset(env, argument[1], &length))
+    return failure(env, EINVAL);
+  return answer(env, mlock2((void *)(intptr_t)address, (size_t)length, MLOCK_ONFAULT));
 }
 
 static napi_value sys_set_parent_death_signal(napi_env env, napi_callback_info info) {
@@ -456,6 +463,9 @@ static napi_value child_status(napi_env env, napi_callback_info info) {
 #define SYSRQ_RETRY_NS (100 * NS_PER_MS)
 #define STOP_WAIT_NS NS_PER_S
 #define LATCH_WAIT_NS (50 * NS_PER_MS)
+
+/* Stacks of their own, so that they can be locked without touching V8's memory. */
+static _Alignas(4096) uint8_t stacks[2][STACK_BYTES];
 
 struct timed_thread {
   bool exists; /* of start and stop, under `control`; the thread never looks */
@@ -611,11 +621,11 @@ static int open_thread_descriptors(struct timed_thread *thread) {
 }
 
 /* In SCHED_FIFO if the kernel lets us, else without. */
-static int create_thread(pthread_t *id, void *(*run)(void *)) {
+static int create_thread(pthread_t *id, uint8_t *stack, void *(*run)(void *)) {
   struct sched_param priority = {.sched_priority = FIFO_PRIORITY};
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  pthread_attr_setstack(&attributes, stack, STACK_BYTES);
   pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
   pthread_attr_setschedpolicy(&attributes, SCHED_FIFO);
   pthread_attr_setschedparam(&attributes, &priority);
@@ -636,7 +646,7 @@ static int start_thread(struct timed_thread *thread, void *(*run)(void *), const
   /* Node's signal handlers must not run on it. */
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  error = create_thread(&thread->id, run);
+  error = create_thread(&thread->id, stacks[thread == &petter.pet_thread ? 0 : 1], run);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   thread->exists = error == 0;
   if (error != 0) close_thread_descriptors(thread);
@@ -748,6 +758,13 @@ static napi_value petter_stop(napi_env env, napi_callback_info info) {
   return failure(env, error);
 }
 
+static napi_value petter_lock_memory(napi_env env, napi_callback_info info) {
+  (void)info;
+  int result = mlock(stacks, sizeof stacks);
+  if (result == 0) result = mlock(&petter, sizeof petter);
+  return answer(env, result);
+}
+
 static napi_value petter_stats(napi_env env, napi_callback_info info) {
   napi_value out;
   (void)info;
@@ -801,7 +818,7 @@ NAPI_MODULE_INIT() {
       {"watchdogGetBootStatus", watchdog_get_boot_status},
       {"watchdogGetSupport", watchdog_get_support},
       {"watchdogIoctlNumbers", watchdog_ioctl_numbers},
-      {"mlockallOnFault", sys_mlockall_on_fault},
+      {"mlockOnFault", sys_mlock_on_fault},
       {"setParentDeathSignal", sys_set_parent_death_signal},
       {"runInHostNamespaces", run_in_host_namespaces},
       {"childStatus", child_status},
@@ -809,6 +826,7 @@ NAPI_MODULE_INIT() {
       {"petterPush", petter_push},
       {"petterLatch", petter_latch},
       {"petterStop", petter_stop},
+      {"petterLockMemory", petter_lock_memory},
       {"petterStats", petter_stats},
   };
   stay_loaded();
