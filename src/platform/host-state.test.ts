@@ -15,7 +15,7 @@ import { temporaryDirectory } from "./testing/temporary-directory.ts";
 const BOOT = "8c1d4c6e-93e0-4b9b-9c5a-0a6b3b1f7e21";
 const NEXT_BOOT = "2b0e3a50-7f53-4f1e-8a55-6d0d35a1c902";
 const OWNER = { configUID: "config-1", deviceUUID: "device-1", watchdog: "watchdog0" };
-const MARK = { epoch: 7, nonce: "ab".repeat(16), requestUID: "request-1" };
+const MARK = { epoch: 7, reason: 1, fencer: "worker-2" };
 
 function hasCode(code: HostStateErrorCode) {
   return (error: unknown) => {
@@ -44,14 +44,14 @@ test("only one agent has the host, and a killed one leaves it free", (t) => {
   const module = new URL("host-state.ts", import.meta.url).href;
   const script = `
     import { openHostState } from ${JSON.stringify(module)};
-    openHostState(${JSON.stringify(BOOT)}, ${JSON.stringify(directory)}).recordFirstRead({ kind: "none" });
+    openHostState(${JSON.stringify(BOOT)}, ${JSON.stringify(directory)}).recordFirstRead({ messages: [] });
     process.kill(process.pid, "SIGKILL");`;
   const run = () =>
     spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
   assert.match(run().stderr, /LOCKED/);
   state.close();
   assert.equal(run().signal, "SIGKILL");
-  assert.deepEqual(open(t, directory).firstRead(), { kind: "none" });
+  assert.deepEqual(open(t, directory).firstRead(), { messages: [] });
 });
 
 test("a latch outlives the process and ends with the boot", (t) => {
@@ -134,10 +134,10 @@ test("what stood in the fence slot at the boot's first read is kept, and only th
   const directory = temporaryDirectory();
   const state = open(t, directory);
   assert.equal(state.firstRead(), null);
-  state.recordFirstRead({ kind: "bare-message", hex: "534244" });
-  state.recordFirstRead({ kind: "none" });
+  state.recordFirstRead({ messages: ["1/2/3"] });
+  state.recordFirstRead({ messages: [] });
   const restarted = reopened(t, state, directory);
-  assert.deepEqual(restarted.firstRead(), { kind: "bare-message", hex: "534244" });
+  assert.deepEqual(restarted.firstRead(), { messages: ["1/2/3"] });
   assert.equal(reopened(t, restarted, directory, NEXT_BOOT).firstRead(), null);
 });
 
@@ -145,21 +145,47 @@ test("unclean starts in a row are counted, by boot, until one ends cleanly", (t)
   const directory = temporaryDirectory();
   let state = open(t, directory);
   for (const before of [0, 1, 2]) {
-    assert.equal(state.beginStart(), before);
+    assert.equal(state.beginStart().uncleanStarts, before);
     state = reopened(t, state, directory);
   }
   state.forgetUncleanStarts();
-  assert.equal(state.beginStart(), 0);
+  assert.equal(state.beginStart().uncleanStarts, 0);
   state = reopened(t, state, directory, NEXT_BOOT);
-  assert.equal(state.beginStart(), 0);
+  assert.equal(state.beginStart().uncleanStarts, 0);
 });
 
 test("a count of starts that cannot be read errs towards waiting", (t) => {
   const directory = temporaryDirectory();
   const state = open(t, directory);
   fs.writeFileSync(join(directory, "starts.json"), "garbage");
-  assert.equal(state.beginStart(), 3);
-  assert.equal(state.beginStart(), 4);
+  assert.deepEqual(state.beginStart(), { uncleanStarts: 3, unconfirmedWrite: true });
+  assert.deepEqual(state.beginStart(), { uncleanStarts: 4, unconfirmedWrite: true });
+});
+
+test("a write that may land late is remembered to the end of the boot, whoever ends in order", (t) => {
+  const directory = temporaryDirectory();
+  let state = open(t, directory);
+  assert.equal(state.beginStart().unconfirmedWrite, false);
+  state.endInOrder();
+  state = reopened(t, state, directory);
+  assert.equal(state.beginStart().unconfirmedWrite, false);
+  state.recordUnconfirmedWrite();
+  state.endInOrder();
+  state = reopened(t, state, directory);
+  assert.deepEqual(state.beginStart(), { uncleanStarts: 0, unconfirmedWrite: true });
+  state = reopened(t, state, directory, NEXT_BOOT);
+  assert.equal(state.beginStart().unconfirmedWrite, false);
+});
+
+test("an agent that died may have died in a write", (t) => {
+  const directory = temporaryDirectory();
+  const state = open(t, directory);
+  state.beginStart();
+  state.forgetUncleanStarts();
+  assert.deepEqual(reopened(t, state, directory).beginStart(), {
+    uncleanStarts: 0,
+    unconfirmedWrite: true,
+  });
 });
 
 test("a directory that cannot be had is an error that says what it means", () => {

@@ -38,9 +38,11 @@ export type HostOwner = {
 
 /** The fence message that this boot obeys. */
 export type LatchMark = {
+  /** 0 for a message that has none. */
   readonly epoch: number;
-  readonly nonce: string;
-  readonly requestUID: string;
+  readonly reason: number;
+  /** Who wrote it. */
+  readonly fencer: string;
 };
 
 /** What there is to know of a latch in this boot. An unreadable mark counts as a latch. */
@@ -49,10 +51,16 @@ export type LatchState =
   | { readonly kind: "latched"; readonly mark: LatchMark }
   | { readonly kind: "unreadable"; readonly detail: string };
 
-/** The own fence slot at this boot's first read: the bytes of a bare message in hex, or none. */
-export type FirstRead =
-  | { readonly kind: "none" }
-  | { readonly kind: "bare-message"; readonly hex: string };
+/** The messages without a boot that stood in the own slots at this boot's first read. */
+export type FirstRead = { readonly messages: readonly string[] };
+
+/** What earlier agents of this boot left for the one that starts. */
+export type StartRecord = {
+  /** How many right before it neither ended in order nor had good passes for long enough. */
+  readonly uncleanStarts: number;
+  /** A write of one of them may still land: it failed, or its agent died. */
+  readonly unconfirmedWrite: boolean;
+};
 
 /**
  * What outlives the agent's process and ends with the boot. Each record names its boot; one of
@@ -82,10 +90,14 @@ export type HostState = {
   firstRead(): FirstRead | null;
   /** Keeps the first one of the boot only. */
   recordFirstRead(firstRead: FirstRead): void;
-  /** Counts this start as unclean until told otherwise; returns the unclean ones right before it. */
-  beginStart(): number;
-  /** A clean end, or passes good for long enough: no unclean start is remembered any more. */
+  /** Counts this start as unclean until told otherwise. */
+  beginStart(): StartRecord;
+  /** Passes were good for long enough: no unclean start is remembered any more. */
   forgetUncleanStarts(): void;
+  /** A write has failed and may land late; remembered to the end of the boot. */
+  recordUnconfirmedWrite(): void;
+  /** The agent ends in order: nothing of it is in flight. */
+  endInOrder(): void;
   /** Gives up the lock. */
   close(): void;
 };
@@ -143,15 +155,20 @@ export function openHostState(
       if (firstRead() === null) store(FIRST_READ_FILE, read);
     },
     beginStart() {
-      const record = load(STARTS_FILE);
-      const before = record.kind === "present" ? Number(record.fields["unclean"]) : 0;
-      const isKnown = record.kind !== "unreadable" && Number.isSafeInteger(before);
-      const unclean = isKnown ? before : UNCLEAN_STARTS_IF_UNKNOWN;
-      store(STARTS_FILE, { unclean: unclean + 1 });
-      return unclean;
+      const before = startsIn(load(STARTS_FILE));
+      const unconfirmedWrite = before.unconfirmedWrite || before.running;
+      const uncleanStarts = before.unclean;
+      store(STARTS_FILE, { unclean: uncleanStarts + 1, unconfirmedWrite, running: true });
+      return { uncleanStarts, unconfirmedWrite };
     },
     forgetUncleanStarts() {
-      store(STARTS_FILE, { unclean: 0 });
+      store(STARTS_FILE, { ...startsIn(load(STARTS_FILE)), unclean: 0 });
+    },
+    recordUnconfirmedWrite() {
+      store(STARTS_FILE, { ...startsIn(load(STARTS_FILE)), unconfirmedWrite: true });
+    },
+    endInOrder() {
+      store(STARTS_FILE, { ...startsIn(load(STARTS_FILE)), unclean: 0, running: false });
     },
     close() {
       if (lock >= 0) native.close(lock);
@@ -260,18 +277,39 @@ function ownerIn(record: StoredRecord, path: string): HostOwner {
 
 function latchIn(record: StoredRecord, path: string): LatchState {
   if (record.kind === "absent") return { kind: "none" };
-  const { epoch, nonce, requestUID } = record.kind === "present" ? record.fields : {};
-  if (typeof epoch === "number" && typeof nonce === "string" && typeof requestUID === "string") {
-    return { kind: "latched", mark: { epoch, nonce, requestUID } };
+  const { epoch, reason, fencer } = record.kind === "present" ? record.fields : {};
+  if (typeof epoch === "number" && typeof reason === "number" && typeof fencer === "string") {
+    return { kind: "latched", mark: { epoch, reason, fencer } };
   }
   return { kind: "unreadable", detail: `${path} is there and names no fence message` };
 }
 
 function firstReadIn(record: StoredRecord, path: string): FirstRead {
-  const { kind, hex } = record.kind === "present" ? record.fields : {};
-  if (kind === "none") return { kind };
-  if (kind === "bare-message" && typeof hex === "string") return { kind, hex };
+  const { messages } = record.kind === "present" ? record.fields : {};
+  if (Array.isArray(messages) && messages.every((message) => typeof message === "string")) {
+    return { messages };
+  }
   throw unusable(path, "whether a bare fence message is older than this boot is unknown");
+}
+
+type Starts = {
+  readonly unclean: number;
+  readonly unconfirmedWrite: boolean;
+  readonly running: boolean;
+};
+
+/** What cannot be read errs towards caution. */
+function startsIn(record: StoredRecord): Starts {
+  if (record.kind === "absent") return { unclean: 0, unconfirmedWrite: false, running: false };
+  const { unclean, unconfirmedWrite, running } = record.kind === "present" ? record.fields : {};
+  return {
+    unclean:
+      typeof unclean === "number" && Number.isSafeInteger(unclean)
+        ? unclean
+        : UNCLEAN_STARTS_IF_UNKNOWN,
+    unconfirmedWrite: unconfirmedWrite !== false,
+    running: running !== false,
+  };
 }
 
 function isSameOwner(a: HostOwner, b: HostOwner): boolean {

@@ -1,0 +1,144 @@
+/**
+ * The agent's core process. It has no npm dependency, does no Kubernetes traffic and serves no HTTP:
+ * all that is the API process's, which may crash, leak or hang without the verdict noticing.
+ */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+
+import { readBootID, readMachineID } from "../../platform/host-identity.ts";
+import { openHostState, STATE_DIRECTORY_DEFAULT } from "../../platform/host-state.ts";
+import { lockMemory, setOomScoreAdjustment } from "../../platform/realtime.ts";
+import { openSysrq, type Sysrq, SysrqError } from "../../platform/sysrq.ts";
+import { watchdogName } from "../../platform/watchdog-holder.ts";
+import { inspectWatchdog } from "../../platform/watchdog-inspection.ts";
+import type { AgentConfig, BootMemory } from "../agent-config.ts";
+import { runAgent } from "./agent-process.ts";
+import {
+  AgentOptionError,
+  agentUsage,
+  readAgentOptions,
+  type AgentOptions,
+} from "./agent-options.ts";
+import { createLineLogger, type LineLogger } from "./line-logger.ts";
+import { createWatchdogControl, lookAtWatchdog } from "./watchdog-control.ts";
+
+/** Never chosen by the kernel when memory runs out; the API process goes first. */
+const OOM_SCORE_ADJUSTMENT = -997;
+const STANDARD_OUTPUT = 1;
+
+function main(): void {
+  if (process.argv.includes("--help")) {
+    console.log(agentUsage());
+    return;
+  }
+  const options = readOptions();
+  const logger = createLineLogger(STANDARD_OUTPUT, options.logLevel, { node: options.nodeName });
+  try {
+    start(options, logger);
+  } catch (error) {
+    // Nothing was opened or armed: the container is started again.
+    logger.log("fatal", error instanceof Error ? error.message : String(error));
+    logger.flush();
+    process.exitCode = 1;
+  }
+}
+
+function start(options: AgentOptions, logger: LineLogger): void {
+  const { hostRoot } = options;
+  for (const [wish, outcome] of [
+    ["locked memory", lockMemory()],
+    ["oom_score_adj", setOomScoreAdjustment(OOM_SCORE_ADJUSTMENT)],
+  ] as const) {
+    if (outcome.kind === "refused") {
+      logger.log("warn", `going on without ${wish}: ${outcome.reason}`);
+    }
+  }
+  const bootID = readBootID(hostRoot);
+  const { machineID } = readMachineID(hostRoot);
+  const stateDirectory = join(hostRoot, STATE_DIRECTORY_DEFAULT);
+  const hostState = openHostState(bootID, stateDirectory);
+  const { uncleanStarts, unconfirmedWrite } = hostState.beginStart();
+  const sysrq = trySysrq(hostRoot, logger);
+  const memory: BootMemory = {
+    mark: latchMark(hostState.latch(), bootID),
+    firstRead: hostState.firstRead()?.messages ?? null,
+    deviceUUID: hostState.owner()?.deviceUUID ?? null,
+    uncleanStarts,
+    unconfirmedWrite,
+  };
+  const config: AgentConfig = {
+    nodeName: options.nodeName,
+    nodeID: options.nodeID,
+    bootID,
+    machineID,
+    startSeed: randomBytes(6).toString("hex"),
+    timeoutMs: options.timeoutMs,
+    detectOnly: options.detectOnly,
+    rebootMethod: options.rebootMethod,
+    watchdogSurvivesReboot: survivesReboot(options),
+    acceptUnverifiedWatchdogs: options.acceptUnverifiedWatchdogs,
+    watchdog: lookAtWatchdog(options.watchdogPath, hostRoot),
+    memory,
+  };
+  logger.log("info", "starting", { bootID, machineID, nodeID: options.nodeID, memory });
+  runAgent({
+    config,
+    devicePath: options.devicePath,
+    apiSocketPath: join(stateDirectory, "api.sock"),
+    watchdogName: watchdogName(options.watchdogPath) ?? options.watchdogPath,
+    hostState,
+    watchdog: createWatchdogControl(options.watchdogPath, hostRoot, sysrq),
+    sysrq,
+    logger,
+  });
+}
+
+function readOptions(): AgentOptions {
+  try {
+    return readAgentOptions(process.argv.slice(2), process.env);
+  } catch (error) {
+    if (error instanceof AgentOptionError) {
+      console.error(`sbd-agent: ${error.message}`);
+      process.exit(2);
+    }
+    throw error;
+  }
+}
+
+/** Without sysrq the watchdog alone ends the node: slower, and within the bound all the same. */
+function trySysrq(hostRoot: string, logger: LineLogger): Sysrq | null {
+  try {
+    return openSysrq(hostRoot);
+  } catch (error) {
+    if (error instanceof SysrqError) {
+      logger.log("warn", error.message);
+      return null;
+    }
+    throw error;
+  }
+}
+
+function survivesReboot(options: AgentOptions): boolean {
+  try {
+    return inspectWatchdog(options.watchdogPath, options.hostRoot).stopOnReboot === 0;
+  } catch {
+    return false;
+  }
+}
+
+/** A mark that is there and cannot be read counts: somebody condemned this boot. */
+function latchMark(
+  latch: ReturnType<ReturnType<typeof openHostState>["latch"]>,
+  bootID: string,
+): BootMemory["mark"] {
+  switch (latch.kind) {
+    case "none":
+      return null;
+    case "latched":
+      return { bootID, ...latch.mark };
+    case "unreadable":
+      return { bootID, epoch: 0, reason: 0, fencer: `unknown (${latch.detail})` };
+  }
+}
+
+main();

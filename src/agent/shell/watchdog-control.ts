@@ -1,0 +1,138 @@
+import { join } from "node:path";
+
+import { native } from "../../platform/native.ts";
+import {
+  latchPetter,
+  petterStats,
+  pushDeadline,
+  startPetter,
+  stopPetter,
+} from "../../platform/petter.ts";
+import type { Sysrq } from "../../platform/sysrq.ts";
+import { openWatchdog, type WatchdogDevice } from "../../platform/watchdog-device.ts";
+import { WatchdogError } from "../../platform/watchdog-error.ts";
+import { inspectWatchdog } from "../../platform/watchdog-inspection.ts";
+import { toNs } from "../../platform/host-clock.ts";
+import type { WatchdogInspection } from "../agent-config.ts";
+
+/** The watchdog and its petter, as the core's effects name them. */
+export type WatchdogControl = {
+  /** Opens, sets the timeout, reads it back: the seconds the driver says, or null. Pets. */
+  open(timeoutSeconds: number): number | null;
+  startPetter(periodMs: number, deadlineMs: number, selfFence: boolean): void;
+  pushDeadline(deadlineMs: number): void;
+  latch(): void;
+  release(): void;
+  /** Sets the longest timeout and leaves it ticking. */
+  stretch(): void;
+};
+
+export function createWatchdogControl(
+  path: string,
+  hostRoot: string,
+  sysrq: Sysrq | null,
+): WatchdogControl {
+  let device: WatchdogDevice | null = null;
+
+  function held(): WatchdogDevice {
+    if (device === null) {
+      throw new Error("The watchdog is used before it was opened");
+    }
+    return device;
+  }
+  return {
+    open(timeoutSeconds) {
+      device = openWatchdog(join(hostRoot, path), hostRoot);
+      trySetTimeout(device, timeoutSeconds);
+      return reportedTimeout(device);
+    },
+    startPetter(periodMs, deadlineMs, selfFence) {
+      startPetter({
+        watchdogFd: held().fd,
+        sysrqFd: selfFence ? (sysrq?.fd ?? -1) : -1,
+        periodMs,
+        deadlineNs: toNs(deadlineMs),
+      });
+    },
+    pushDeadline(deadlineMs) {
+      pushDeadline(toNs(deadlineMs));
+    },
+    latch() {
+      latchPetter();
+    },
+    release() {
+      if (petterStats().running) {
+        stopPetter();
+      }
+      held().release();
+    },
+    stretch() {
+      if (petterStats().running) {
+        stopPetter();
+      }
+      const longest = inspectWatchdog(path, hostRoot).maxTimeoutSeconds;
+      if (longest !== null && longest > 0) {
+        trySetTimeout(held(), longest);
+      }
+      held().closeWithoutRelease();
+    },
+  };
+}
+
+/** The watchdog as sysfs shows it, without opening it; opening starts it. */
+export function lookAtWatchdog(path: string, hostRoot: string): WatchdogInspection {
+  try {
+    const seen = inspectWatchdog(path, hostRoot);
+    return {
+      kind: "present",
+      path,
+      ticking: seen.state === "active",
+      facts: {
+        driver: seen.driver,
+        identity: seen.identity ?? "",
+        options: seen.options,
+        nowayout: seen.nowayout ?? false,
+        softNoboot: isSet(seen.moduleParameters["soft_noboot"]),
+        softRebootCmd: isSet(seen.moduleParameters["soft_reboot_cmd"]),
+        measuredFactor: null,
+      },
+    };
+  } catch (error) {
+    if (error instanceof WatchdogError) {
+      return { kind: "absent", path, detail: error.message };
+    }
+    throw error;
+  }
+}
+
+/** For reports: pets so far in this process. */
+export function petCounts(): { readonly pets: number; readonly petErrors: number } {
+  const { pets, petErrors } = native.petterStats();
+  return { pets, petErrors };
+}
+
+/** Some drivers cannot set it; what they report back is what counts. */
+function trySetTimeout(device: WatchdogDevice, seconds: number): void {
+  try {
+    device.setTimeout(seconds);
+  } catch (error) {
+    if (!(error instanceof WatchdogError)) {
+      throw error;
+    }
+  }
+}
+
+function reportedTimeout(device: WatchdogDevice): number | null {
+  try {
+    return device.getTimeout();
+  } catch (error) {
+    if (error instanceof WatchdogError) {
+      return null;
+    }
+    throw error;
+  }
+}
+
+function isSet(parameter: string | undefined): boolean {
+  return parameter !== undefined && !["", "0", "N", "n", "(null)"].includes(parameter.trim());
+}
