@@ -1,0 +1,246 @@
+import { createServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { ApiError } from "./api-error.ts";
+import type { FaultMatch, FaultSubject } from "./faults.ts";
+import { internalError } from "./object-writer.ts";
+import { mediaTypeOf, parseBody, readBody } from "./request-body.ts";
+import { RequestHandler, mayImpersonate } from "./request-handler.ts";
+import type { Answer, ApiRequest } from "./request-handler.ts";
+import { ResponseWriter } from "./response-writer.ts";
+import { routeOf } from "./route.ts";
+import type { ServerParts } from "./server-parts.ts";
+import type { User } from "./user.ts";
+import type { WatchStream } from "./watch-stream.ts";
+
+const loopback = "127.0.0.1";
+
+/** The HTTP side: sockets, authentication, faults, outages. Listens on loopback only. */
+export class HttpFront {
+  readonly #parts: ServerParts;
+  readonly #handler: RequestHandler;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #watches = new Set<WatchStream>();
+  #port: number;
+  /** Counts outages, so that a request from before one is not carried out after it. */
+  #outages = 0;
+
+  constructor(parts: ServerParts, port: number) {
+    this.#parts = parts;
+    this.#port = port;
+    this.#handler = new RequestHandler(parts);
+    this.#server = createServer((request, response) => {
+      void this.#serve(request, response);
+    });
+    // Watches last: neither end them nor count them as idle.
+    this.#server.requestTimeout = 0;
+    this.#server.keepAliveTimeout = 60_000;
+    this.#server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+  }
+
+  get url(): string {
+    return `http://${loopback}:${this.#port}`;
+  }
+
+  /** Starts to listen: the first time on the port asked for, or a free one, then on the same again. */
+  async listen(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#server.once("error", reject);
+    this.#server.listen(this.#port, loopback, resolve);
+    await promise;
+    this.#server.off("error", reject);
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Stops to listen and cuts every connection. */
+  async hangUp(): Promise<void> {
+    this.#outages += 1;
+    if (!this.#server.listening) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.close(() => resolve());
+    for (const socket of this.#sockets) socket.destroy();
+    await promise;
+  }
+
+  /** Ends the open watches of some clients, cleanly. */
+  closeWatches(match: FaultMatch): number {
+    const chosen = [...this.#watches].filter(({ subject }) =>
+      this.#parts.faults.isFor(match, subject),
+    );
+    for (const watch of chosen) watch.end();
+    return chosen.length;
+  }
+
+  /** How many watches are open. */
+  get watchCount(): number {
+    return this.#watches.size;
+  }
+
+  /** Sends a bookmark on every watch that takes them. */
+  sendBookmarks(): void {
+    for (const watch of this.#watches) watch.bookmark();
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // A client that goes away takes nothing with it: a write already read is carried out.
+    request.on("error", () => response.destroy());
+    try {
+      const bytes = await readBody(request);
+      await this.#answer(request, response, bytes);
+    } catch (error) {
+      const status = error instanceof ApiError ? error : internalError(error);
+      sendStatus(response, status);
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse, bytes: Buffer): Promise<void> {
+    const { faults } = this.#parts;
+    const outage = this.#outages;
+    const userAgent = request.headers["user-agent"] ?? "";
+    const url = new URL(request.url ?? "/", this.url);
+    const user = this.#userOf(request);
+    const route = routeOf(request.method ?? "GET", url, this.#parts.registry);
+    const subject = subjectOf(user, userAgent, route);
+    if (faults.take(subject, "drop") !== undefined) {
+      response.destroy();
+      return;
+    }
+    const delay = faults.take(subject, "delay");
+    if (delay !== undefined) await pause(delay.effect.ms);
+    const partition = faults.take(subject, "partition");
+    const isCut = partition?.effect.afterwards === "cut";
+    if (partition?.effect.lost === "requests") {
+      await partition.removed;
+      if (isCut || outage !== this.#outages) {
+        response.destroy();
+        return;
+      }
+    }
+    const refused = faults.take(subject, "error");
+    if (refused !== undefined) {
+      sendStatus(response, injected(refused.effect.code));
+      return;
+    }
+    if (outage !== this.#outages) return;
+    const mediaType = mediaTypeOf(request);
+    const apiRequest: ApiRequest = {
+      url,
+      route,
+      user,
+      userAgent,
+      accept: request.headers.accept ?? "",
+      mediaType,
+      body: parseBody(bytes, mediaType),
+      subject,
+    };
+    const answer = this.#attempt(apiRequest, response);
+    if (answer.kind === "watch") {
+      this.#keep(answer.stream, response);
+      return;
+    }
+    if (partition?.effect.lost === "responses") {
+      await partition.removed;
+      if (isCut) response.destroy();
+    }
+    if (faults.take(subject, "dropResponse") !== undefined) response.destroy();
+    if (response.destroyed) return;
+    const speed = faults.take(subject, "slow")?.effect.bytesPerSecond;
+    send(response, answer, request.method === "HEAD", speed);
+  }
+
+  /** A refusal is an answer like another: a partition may hold it back too. */
+  #attempt(request: ApiRequest, response: ServerResponse): Answer {
+    try {
+      return this.#handler.handle(request, response);
+    } catch (error) {
+      const status = error instanceof ApiError ? error : internalError(error);
+      return { kind: "json", code: status.code, body: status.toStatus(), warnings: [] };
+    }
+  }
+
+  #userOf(request: IncomingMessage): User {
+    const user = this.#parts.tokens.authenticate(request.headers.authorization);
+    const name = request.headers["impersonate-user"];
+    if (typeof name !== "string") return user;
+    if (!mayImpersonate(user)) {
+      throw new ApiError(403, "Forbidden", `User "${user.name}" cannot impersonate users`);
+    }
+    const groups = request.headers["impersonate-group"];
+    const given = typeof groups === "string" ? groups.split(",").map((group) => group.trim()) : [];
+    return { name, uid: "", groups: [...given, "system:authenticated"], extra: {} };
+  }
+
+  #keep(stream: WatchStream, response: ServerResponse): void {
+    this.#watches.add(stream);
+    response.once("close", () => this.#watches.delete(stream));
+  }
+}
+
+function subjectOf(user: User, userAgent: string, route: ReturnType<typeof routeOf>): FaultSubject {
+  const node = user.extra["authentication.kubernetes.io/node-name"]?.[0] ?? "";
+  if (route.kind === "document") {
+    return { user: user.name, node, userAgent, verb: "get", resource: route.path };
+  }
+  const { type, subresource, verb } = route;
+  const resource = subresource === "" ? type.plural : `${type.plural}/${subresource}`;
+  return { user: user.name, node, userAgent, verb, resource };
+}
+
+async function pause(ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setTimeout(resolve, ms);
+  await promise;
+}
+
+function injected(code: number): ApiError {
+  if (code === 429) {
+    const details = { retryAfterSeconds: 1 };
+    return new ApiError(
+      429,
+      "TooManyRequests",
+      "too many requests, please try again later",
+      details,
+    );
+  }
+  const reason = code === 500 ? "InternalError" : code === 503 ? "ServiceUnavailable" : "Unknown";
+  return new ApiError(code, reason, `injected fault: HTTP ${code}`);
+}
+
+function sendStatus(response: ServerResponse, status: ApiError): void {
+  if (response.destroyed || response.headersSent) {
+    response.destroy();
+    return;
+  }
+  if (status.code === 429) response.setHeader("retry-after", "1");
+  const body = status.toStatus();
+  send(response, { kind: "json", code: status.code, body, warnings: [] }, false, undefined);
+}
+
+function send(
+  response: ServerResponse,
+  answer: Exclude<Answer, { kind: "watch" }>,
+  isHead: boolean,
+  bytesPerSecond: number | undefined,
+): void {
+  const isJson = answer.kind === "json";
+  const text = isJson ? `${JSON.stringify(answer.body)}\n` : answer.text;
+  response.statusCode = answer.code;
+  response.setHeader("content-type", isJson ? "application/json" : "text/plain; charset=utf-8");
+  response.setHeader("cache-control", "no-cache, private");
+  if (isJson && answer.warnings.length > 0) {
+    const lines = answer.warnings.map((warning) => `299 - ${JSON.stringify(asciiOf(warning))}`);
+    response.setHeader("warning", lines);
+  }
+  const writer = new ResponseWriter(response, () => bytesPerSecond);
+  if (!isHead) writer.write(text);
+  writer.end();
+}
+
+/** Headers carry no line breaks and nothing beyond Latin-1. */
+function asciiOf(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/g, " ");
+}
