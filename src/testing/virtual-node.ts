@@ -4,7 +4,7 @@
  * booted again with a new boot ID.
  *
  * Modelled: the kernel watchdog (see `virtual-watchdog.ts`), sysrq 'b', power, a hung and a paused
- * machine, /run emptied at boot, a kubelet's restarts of single processes.
+ * machine, an unslewed clock that begins at boot, /run emptied at boot, a kubelet's restarts of single processes.
  *
  * Not modelled: the kernel's own latency; processes in D state, which SIGKILL ends here; a machine
  * that dies in an instant, for SIGKILL takes a few milliseconds to end a group ("dead" is when the
@@ -19,6 +19,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { native } from "../platform/native.ts";
 import { createFifoReader, type FifoReader } from "./fifo-reader.ts";
 import { createHostRoot, type HostRoot } from "./host-root.ts";
 import { interposerPath } from "./interposer.ts";
@@ -113,7 +114,7 @@ export type VirtualNode = {
   readonly watchdogPath: string;
   /** Output of its processes: `<name>.log`, across boots. */
   readonly logDirectory: string;
-  /** For processes that use its watchdog. */
+  /** For processes that use its watchdog and its clock; the clock's is another in every boot. */
   readonly environment: Readonly<Record<string, string>>;
   /** Of the present boot, or of the last one. */
   readonly bootID: string;
@@ -184,7 +185,7 @@ class Supervisor implements VirtualNode {
   readonly name: string;
   readonly machineID: string;
   readonly logDirectory: string;
-  readonly environment: Readonly<Record<string, string>>;
+  environment: Readonly<Record<string, string>>;
   bootID = "";
   petCount = 0;
   watchdogState: WatchdogState;
@@ -371,6 +372,7 @@ class Supervisor implements VirtualNode {
     this.#phase = "up";
     this.#frozen = null;
     this.bootID = randomUUID();
+    this.environment = { ...this.environment, SBD_VIRTUAL_BOOT_NS: `${native.monotonicRawNs()}` };
     this.petCount = 0;
     this.#resetWatchdog();
     this.#root.startBoot(this.bootID);

@@ -7,6 +7,7 @@
  *   SBD_FAULT_CONTROL             what happens to its I/O; written by ../fault-control.ts
  *   SBD_VIRTUAL_WATCHDOG          the FIFO's path
  *   SBD_VIRTUAL_WATCHDOG_CONTROL  what kind of watchdog it is; written by ../watchdog-control.ts
+ *   SBD_VIRTUAL_BOOT_NS           CLOCK_MONOTONIC_RAW at this virtual machine's boot: it begins there
  * A control file that is named but cannot be mapped ends the process (status 97): a test that
  * believes in faults which never come would prove nothing.
  *
@@ -132,6 +133,7 @@ static struct fault_control *fault_control;
 static struct watchdog_control *watchdog_control;
 static const char *device_path;
 static const char *watchdog_path;
+static int64_t boot_raw_ns;
 static _Atomic unsigned char fd_kinds[FD_MAX];
 
 /* ---- start ---- */
@@ -163,12 +165,26 @@ static void *map_control(const char *variable, uint32_t magic) {
 __attribute__((constructor)) static void start(void) {
   device_path = getenv("SBD_FAULT_DEVICE");
   watchdog_path = getenv("SBD_VIRTUAL_WATCHDOG");
+  const char *boot_ns = getenv("SBD_VIRTUAL_BOOT_NS");
+  if (boot_ns != NULL) boot_raw_ns = strtoll(boot_ns, NULL, 10);
   if (device_path != NULL) fault_control = map_control("SBD_FAULT_CONTROL", FAULT_MAGIC);
   if (watchdog_path != NULL)
     watchdog_control = map_control("SBD_VIRTUAL_WATCHDOG_CONTROL", WATCHDOG_MAGIC);
 }
 
 /* ---- time ---- */
+
+/* A virtual machine's unslewed clock begins at its boot, as a real one's does. The other clocks do
+ * not: timers are set on them, and the kernel knows the real ones only. */
+int clock_gettime(clockid_t clock, struct timespec *now) {
+  int result = (int)syscall(SYS_clock_gettime, clock, now);
+  if (result == 0 && clock == CLOCK_MONOTONIC_RAW && boot_raw_ns != 0) {
+    int64_t since_boot_ns = now->tv_sec * 1000000000L + now->tv_nsec - boot_raw_ns;
+    now->tv_sec = since_boot_ns / 1000000000L;
+    now->tv_nsec = since_boot_ns % 1000000000L;
+  }
+  return result;
+}
 
 static uint64_t monotonic_ns(void) {
   struct timespec now;
