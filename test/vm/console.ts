@@ -36,7 +36,11 @@ export class Console {
       this.#listeners.add(listener);
     });
     try {
-      return await bounded(coming, boundMs, `a console line like ${String(pattern)} (${this.file})`);
+      return await bounded(
+        coming,
+        boundMs,
+        `a console line like ${String(pattern)} (${this.file})`,
+      );
     } finally {
       if (listener !== undefined) this.#listeners.delete(listener);
     }

@@ -46,7 +46,9 @@ export function settingsBlock(hostname: string, settings: GuestSettings): Buffer
   }
   const text = Buffer.from(`${lines.join("\n")}\n`);
   if (text.length > settingsDiskBytes) {
-    throw new Error(`Settings of ${text.length} bytes: the guest's disk for them holds ${settingsDiskBytes}.`);
+    throw new Error(
+      `Settings of ${text.length} bytes: the guest's disk for them holds ${settingsDiskBytes}.`,
+    );
   }
   const block = Buffer.alloc(settingsDiskBytes);
   text.copy(block);

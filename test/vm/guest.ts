@@ -114,7 +114,8 @@ export class Guest {
         resolve();
       });
     });
-    if (process.stdout === null) throw new Error("QEMU was started without a pipe for its console.");
+    if (process.stdout === null)
+      throw new Error("QEMU was started without a pipe for its console.");
     const console = new Console(process.stdout, join(folder, `${name}-console.log`));
     const dead = exited.then(() => {
       throw new Error(`QEMU for ${name} ended at once: see ${join(folder, `${name}-qemu.log`)}.`);
@@ -289,27 +290,27 @@ function qemuArguments(options: GuestOptions, socket: (kind: string) => string):
       ...bus,
     ].join(","),
   ];
-  return [
-    ...["-name", name, "-uuid", options.machineId],
-    ...["-machine", isQ35 ? "q35" : "pc", "-accel", "tcg,thread=multi", "-cpu", "max"],
-    ...["-smp", "1", "-m", String(MEMORY_MIB)],
-    ...["-nodefaults", "-no-user-config", "-display", "none"],
-    ...["-kernel", packages.kernel, "-initrd", options.initramfs],
-    ...["-append", KERNEL_ARGUMENTS],
-    ...["-action", "reboot=reset,watchdog=reset,panic=none"],
-    ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
-    ...["-chardev", `socket,id=qmp,path=${socket("qmp")}`, "-mon", "chardev=qmp,mode=control"],
-    ...["-device", "virtio-serial-pci"],
-    ...["-chardev", `socket,id=control,path=${socket("control")}`],
-    ...["-device", "virtserialport,chardev=control,name=control"],
-    ...["-netdev", "user,id=net", "-device", "virtio-net-pci,id=nic,netdev=net,romfile="],
-    ...(isQ35 ? ["-global", "ICH9-LPC.noreboot=off", "-device", "pcie-root-port,id=sbd-root"] : []),
-    ...(settings.watchdog.driver === "i6300esb" ? ["-device", "i6300esb"] : []),
-    ...disk("settings", []),
-    ...disk("workload", []),
+  const argumentLines = [
+    ["-name", name, "-uuid", options.machineId],
+    ["-machine", isQ35 ? "q35" : "pc", "-accel", "tcg,thread=multi", "-cpu", "max"],
+    ["-smp", "1", "-m", String(MEMORY_MIB)],
+    ["-nodefaults", "-no-user-config", "-display", "none"],
+    ["-kernel", packages.kernel, "-initrd", options.initramfs, "-append", KERNEL_ARGUMENTS],
+    ["-action", "reboot=reset,watchdog=reset,panic=none"],
+    ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
+    ["-chardev", `socket,id=qmp,path=${socket("qmp")}`, "-mon", "chardev=qmp,mode=control"],
+    ["-device", "virtio-serial-pci"],
+    ["-chardev", `socket,id=control,path=${socket("control")}`],
+    ["-device", "virtserialport,chardev=control,name=control"],
+    ["-netdev", "user,id=net", "-device", "virtio-net-pci,id=nic,netdev=net,romfile="],
+    isQ35 ? ["-global", "ICH9-LPC.noreboot=off", "-device", "pcie-root-port,id=sbd-root"] : [],
+    settings.watchdog.driver === "i6300esb" ? ["-device", "i6300esb"] : [],
+    disk("settings", []),
+    disk("workload", []),
     // Last, so that the partition scan of this disk, should it hang, keeps no other from appearing.
-    ...disk("sbd", isQ35 ? ["bus=sbd-root"] : []),
+    disk("sbd", isQ35 ? ["bus=sbd-root"] : []),
   ];
+  return argumentLines.flat();
 }
 
 const KERNEL_ARGUMENTS = [

@@ -63,7 +63,10 @@ export function buildInitramfs(
 
 function baseArchive(packages: QemuPackages, say: (line: string) => void): string {
   const node = process.execPath;
-  const modules = LOADABLE.map((name) => ({ name, chain: resolveModules(packages.modules, [name]) }));
+  const modules = LOADABLE.map((name) => ({
+    name,
+    chain: resolveModules(packages.modules, [name]),
+  }));
   const key = createHash("sha256")
     .update(JSON.stringify([packages.kernelRelease, process.version, statSync(node).size, modules]))
     .digest("hex")
@@ -104,7 +107,6 @@ function baseArchive(packages: QemuPackages, say: (line: string) => void): strin
 
 function repositoryEntries(contents: InitramfsContents): CpioEntry[] {
   const { repository } = contents;
-  const at = (path: string): string => join(guestRepository, path);
   const entries: CpioEntry[] = [
     file("/init", join(repository, "test/vm/guest/init.sh")),
     file(at("package.json"), join(repository, "package.json")),
@@ -175,4 +177,8 @@ function sharedLibraries(program: string): string[] {
 function file(path: string, from: string): CpioEntry {
   const mode = statSync(from).mode & 0o111 || path === "/init" ? 0o755 : 0o644;
   return { kind: "file", path, mode, data: readFileSync(from) };
+}
+
+function at(path: string): string {
+  return join(guestRepository, path);
 }

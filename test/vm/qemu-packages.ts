@@ -1,5 +1,13 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
@@ -61,7 +69,9 @@ export function qemuPackages(say: (line: string) => void): QemuPackages {
   const busyboxRoot = unpacked(cache, "busybox-static", ["./bin/busybox"], say);
   const vmlinuz = readdirSync(join(kernelRoot, "boot")).find((name) => name.startsWith("vmlinuz-"));
   if (vmlinuz === undefined) {
-    throw new QemuPackagesError(`No kernel image under ${kernelRoot}/boot: delete it and try again.`);
+    throw new QemuPackagesError(
+      `No kernel image under ${kernelRoot}/boot: delete it and try again.`,
+    );
   }
   const kernelRelease = vmlinuz.slice("vmlinuz-".length);
   return {

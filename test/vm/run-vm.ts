@@ -1,0 +1,145 @@
+/**
+ * Real kernels, a real watchdog, a real shared disk: plays scenarios on virtual machines, prints
+ * what they measured, and leaves the same in `build/vm/results.json`.
+ *
+ *     node test/vm/run-vm.ts [--only 1,4] [--budget-s 900] [--list]
+ *
+ * Exit status: 0 when all passed, 1 when one failed or found no time, 2 when nothing could be played.
+ */
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, release } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { makeWorkFolder } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
+import { buildInitramfs } from "./initramfs.ts";
+import { monoMs } from "./monotonic.ts";
+import { qemuPackages, QemuPackagesError } from "./qemu-packages.ts";
+import { playScenario, resultTable } from "./scenario.ts";
+import type { Scenario, ScenarioResult } from "./scenario.ts";
+import { diskFaults } from "./scenarios/disk-faults.ts";
+import { diskHang } from "./scenarios/disk-hang.ts";
+import { diskUnplugged } from "./scenarios/disk-unplugged.ts";
+import { kernelPanic } from "./scenarios/kernel-panic.ts";
+import { machinePaused } from "./scenarios/machine-paused.ts";
+import { networkCut } from "./scenarios/network-cut.ts";
+import { petted } from "./scenarios/petted.ts";
+import { sharedDisk } from "./scenarios/shared-disk.ts";
+import { unpetted } from "./scenarios/unpetted.ts";
+import { watchdogClosed } from "./scenarios/watchdog-closed.ts";
+
+/** In this order; numbers are for `--only` and stay with their scenario. */
+const SCENARIOS: readonly Scenario[] = [
+  sharedDisk,
+  unpetted,
+  petted,
+  watchdogClosed,
+  kernelPanic,
+  diskFaults,
+  diskHang,
+  diskUnplugged,
+  machinePaused,
+  networkCut,
+];
+
+const repository = join(import.meta.dirname, "../..");
+const resultFolder = join(repository, "build/vm");
+const startedMs = monoMs();
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: "string" },
+    "budget-s": { type: "string", default: "900" },
+    list: { type: "boolean", default: false },
+  },
+});
+
+if (options.list) {
+  for (const scenario of SCENARIOS) console.log(`${scenario.number}  ${scenario.name}`);
+} else {
+  process.exitCode = await main();
+}
+
+async function main(): Promise<number> {
+  const chosen = chosenScenarios(options.only);
+  const budgetMs = Number(options["budget-s"]) * 1000;
+  if (chosen === undefined || !(budgetMs > 0)) {
+    console.error("--only wants numbers that --list shows, --budget-s seconds above 0");
+    return 2;
+  }
+  const workFolder = makeWorkFolder();
+  let playing: Cluster | undefined;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(signal, () => {
+      say(`${signal}: stopping the guests`);
+      void (playing?.stop() ?? Promise.resolve()).finally(() => {
+        rmSync(workFolder, { recursive: true, force: true });
+        process.exit(1);
+      });
+    });
+  }
+  try {
+    const packages = qemuPackages(say);
+    const contents = { repository, npmPackages: [], files: new Map<string, string>() };
+    const initramfs = buildInitramfs(packages, contents, workFolder, say);
+    const stage = {
+      parts: { packages, initramfs },
+      workFolder,
+      keepFolder: join(resultFolder, "failed"),
+      current: (cluster: Cluster | undefined): void => {
+        playing = cluster;
+      },
+    };
+    const results: ScenarioResult[] = [];
+    for (const scenario of chosen) {
+      const leftMs = budgetMs - (monoMs() - startedMs);
+      if (leftMs <= 0) {
+        results.push(notRun(scenario));
+        continue;
+      }
+      say(`${scenario.number}: ${scenario.name}`);
+      const result = await playScenario(scenario, stage, leftMs);
+      say(`${scenario.number}: ${result.verdict} in ${(result.tookMs / 1000).toFixed(1)} s`);
+      results.push(result);
+    }
+    console.log(`\n${resultTable(results)}`);
+    mkdirSync(resultFolder, { recursive: true });
+    const report = {
+      at: new Date().toISOString(),
+      host: { kernel: release(), processors: cpus().length },
+      guests: { kernel: packages.kernelRelease, emulator: packages.qemuVersion },
+      scenarios: results,
+    };
+    writeFileSync(join(resultFolder, "results.json"), `${JSON.stringify(report, undefined, 2)}\n`);
+    return results.every((result) => result.verdict === "passed") ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof QemuPackagesError)) throw error;
+    console.error(error.message);
+    return 2;
+  } finally {
+    rmSync(workFolder, { recursive: true, force: true });
+  }
+}
+
+function chosenScenarios(only: string | undefined): readonly Scenario[] | undefined {
+  if (only === undefined) return SCENARIOS;
+  const numbers = only.split(",").map(Number);
+  const chosen = SCENARIOS.filter((scenario) => numbers.includes(scenario.number));
+  return chosen.length === new Set(numbers).size ? chosen : undefined;
+}
+
+function notRun(scenario: Scenario): ScenarioResult {
+  return {
+    number: scenario.number,
+    name: scenario.name,
+    verdict: "not run",
+    tookMs: 0,
+    measured: [],
+    reason: "the time budget was used up before its turn",
+    kept: undefined,
+  };
+}
+
+function say(line: string): void {
+  console.log(`${((monoMs() - startedMs) / 1000).toFixed(1).padStart(6)} s  ${line}`);
+}
