@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { ApiError } from "./api-error.ts";
 import type { FaultMatch, FaultSubject } from "./faults.ts";
+import { tokenPath } from "./kubeconfig.ts";
 import { internalError } from "./object-writer.ts";
 import { mediaTypeOf, parseBody, readBody } from "./request-body.ts";
 import { RequestHandler, mayImpersonate } from "./request-handler.ts";
@@ -102,7 +103,8 @@ export class HttpFront {
     const outage = this.#outages;
     const userAgent = request.headers["user-agent"] ?? "";
     const url = new URL(request.url ?? "/", this.url);
-    const user = this.#userOf(request);
+    const token = takeToken(url);
+    const user = this.#userOf(request, token === undefined ? undefined : `Bearer ${token}`);
     const route = routeOf(request.method ?? "GET", url, this.#parts.registry);
     const subject = subjectOf(user, userAgent, route);
     if (faults.take(subject, "drop") !== undefined) {
@@ -162,8 +164,8 @@ export class HttpFront {
     }
   }
 
-  #userOf(request: IncomingMessage): User {
-    const user = this.#parts.tokens.authenticate(request.headers.authorization);
+  #userOf(request: IncomingMessage, fromPath: string | undefined): User {
+    const user = this.#parts.tokens.authenticate(request.headers.authorization ?? fromPath);
     const name = request.headers["impersonate-user"];
     if (typeof name !== "string") return user;
     if (!mayImpersonate(user)) {
@@ -178,6 +180,15 @@ export class HttpFront {
     this.#watches.add(stream);
     response.once("close", () => this.#watches.delete(stream));
   }
+}
+
+/** Takes a token out of a path, in place. */
+function takeToken(url: URL): string | undefined {
+  if (!url.pathname.startsWith(tokenPath)) return undefined;
+  const rest = url.pathname.slice(tokenPath.length);
+  const [token = ""] = rest.split("/", 1);
+  url.pathname = rest.slice(token.length) || "/";
+  return token;
 }
 
 function subjectOf(user: User, userAgent: string, route: ReturnType<typeof routeOf>): FaultSubject {

@@ -1,12 +1,18 @@
 import { stringify } from "yaml";
 
-/** A kubeconfig for one server and one bearer token, as YAML. */
+/**
+ * Before a path: the token of a client that sends none. `kubectl` sends no token over plain HTTP, but
+ * keeps a path that its server address has, so `http://…/as/<token>` says who it is.
+ */
+export const tokenPath = "/as/";
+
+/** A kubeconfig for one server and one bearer token, as YAML, for `kubectl` and the official client. */
 export function kubeconfigFor(url: string, token: string): string {
   const name = "embedded";
   return stringify({
     apiVersion: "v1",
     kind: "Config",
-    clusters: [{ name, cluster: { server: url } }],
+    clusters: [{ name, cluster: { server: `${url}${tokenPath}${token}` } }],
     users: [{ name, user: { token } }],
     contexts: [{ name, context: { cluster: name, user: name } }],
     "current-context": name,

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { badRequest, forbidden, noSuchPath } from "./api-error.ts";
+import { ApiError, badRequest, forbidden, noSuchPath } from "./api-error.ts";
 import type { Call } from "./call.ts";
 import { apiGroup, apiGroupList, coreVersions, resourceList, serverVersion } from "./discovery.ts";
 import type { FaultSubject } from "./faults.ts";
@@ -89,7 +89,11 @@ export class RequestHandler {
     // The bootstrap role system:discovery opens the rest to everybody with a token.
     if (!request.user.groups.includes("system:authenticated")) {
       const why = `User "${request.user.name}" cannot get path "${path}"`;
-      throw forbidden({ group: "", kind: "", name: "" }, why);
+      throw new ApiError(403, "Forbidden", `forbidden: ${why}`, {});
+    }
+    if (path === "/openapi/v2" && request.accept.includes("proto-openapi")) {
+      // An empty message is a document without definitions: kubectl then asks for the third version.
+      return { kind: "text", code: 200, text: "" };
     }
     const body = this.#discovery(path);
     if (body === undefined) throw noSuchPath();
