@@ -26,7 +26,11 @@ function main(socketPath: string, nodeName: string, bootID: string): void {
     const attempt = net.connect(socketPath);
     attempt.on("connect", () => {
       socket = attempt;
-      readLines(attempt, (orders) => obey(orders as KubeletOrders), () => undefined);
+      readLines(
+        attempt,
+        (orders) => obey(orders as KubeletOrders),
+        () => undefined,
+      );
     });
     attempt.on("error", () => undefined);
     attempt.on("close", () => {

@@ -1,0 +1,63 @@
+/** What befalls the cluster. `target` is the node that runs the workload. */
+export type ScenarioName = "partition" | "storage-loss" | "frozen" | "agent-killed" | "healthy";
+
+export const SCENARIOS: Readonly<Record<ScenarioName, string>> = {
+  partition: "the node loses the network and runs on, unaware",
+  "storage-loss": "the node loses network and shared storage at once, and keeps its workload",
+  frozen: "the node's agent is stopped (SIGSTOP); the workload runs on",
+  "agent-killed":
+    "network and storage are lost, and the agent is killed -9 just before its deadline: closing " +
+    "pets the watchdog once more",
+  healthy: "storage and CPU are slow for half a minute; nothing may die",
+};
+
+/** The last line of a run. Times are ms since the request, null where they do not apply. */
+export type DemoResult = {
+  readonly scenario: ScenarioName;
+  readonly target: string;
+  readonly outcome: "fenced" | "none" | "failed";
+  readonly evidence: string | null;
+  readonly fenceWrittenMs: number | null;
+  readonly ackMs: number | null;
+  readonly deadMs: number | null;
+  readonly declaredMs: number | null;
+  readonly oldOwnerLastWriteMs: number | null;
+  readonly newOwnerFirstWriteMs: number | null;
+  readonly falseFences: number;
+};
+
+export function isScenarioName(name: string): name is ScenarioName {
+  return Object.hasOwn(SCENARIOS, name);
+}
+
+/** What is wrong with a result; empty where the cluster kept its data. */
+export function whatWentWrong(result: DemoResult): string[] {
+  const wrong: string[] = [];
+  const { deadMs, declaredMs, oldOwnerLastWriteMs, newOwnerFirstWriteMs } = result;
+  if (result.falseFences > 0) {
+    wrong.push(`${result.falseFences} healthy node(s) died`);
+  }
+  if (result.scenario === "healthy") {
+    if (result.outcome !== "none") {
+      wrong.push(`the outcome is ${result.outcome}, though nothing was to be fenced`);
+    }
+    return wrong;
+  }
+  if (result.outcome !== "fenced") {
+    wrong.push("the lost node was not proven dead in time");
+  }
+  if (deadMs === null || declaredMs === null || deadMs > declaredMs) {
+    wrong.push(`declared dead at ${declaredMs} ms, died at ${deadMs} ms`);
+  }
+  if (
+    oldOwnerLastWriteMs === null ||
+    newOwnerFirstWriteMs === null ||
+    oldOwnerLastWriteMs >= newOwnerFirstWriteMs
+  ) {
+    wrong.push(
+      `two owners: the old one wrote until ${oldOwnerLastWriteMs} ms, the new one from ` +
+        `${newOwnerFirstWriteMs} ms on`,
+    );
+  }
+  return wrong;
+}
