@@ -103,8 +103,8 @@ function baseEnvironment(): Record<string, string> {
 
 /** Starts it, reports its process ID, waits for it, reports how it ended; all in the background. */
 function commandLine({ name, argv, env, logPath }: GroupCommand): string {
-  const variables = Object.entries({ ...baseEnvironment(), ...env });
-  const words = ["env", "-i", ...variables.map(([key, value]) => `${key}=${value}`), ...argv];
+  const variables = Object.entries(env);
+  const words = ["env", ...variables.map(([key, value]) => `${key}=${value}`), ...argv];
   if ([name, logPath, ...words].some((word) => word.includes("\n"))) {
     throw new Error(`Cannot start '${name}': a line break in its command line or environment`);
   }

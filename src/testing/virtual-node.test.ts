@@ -228,7 +228,7 @@ test("a second opener is turned away, and pets nothing by it", async () => {
     {
       name: "second",
       // Comes when the first has it.
-      argv: ["sh", "-c", 'while ! grep -q open "$1"; do sleep 0.05; done; shift; exec "$@"', "sh"]
+      argv: ["sh", "-c", 'while ! grep -qs open "$1"; do sleep 0.05; done; shift; exec "$@"', "sh"]
         .concat(join(self.logDirectory, "agent.log"))
         .concat(process.execPath, HOLDER, self.watchdogPath, "1"),
       env: self.environment,
@@ -239,6 +239,7 @@ test("a second opener is turned away, and pets nothing by it", async () => {
   await node.waitFor((event) => event.kind === "exit" && event.name === "second", WITHIN_MS);
   const said = readFileSync(join(node.logDirectory, "second.log"), "utf8");
   assert.deepEqual(JSON.parse(said), { open: EBUSY });
+  await see(node, "open");
   assert.equal(node.events.filter(({ kind }) => kind === "open").length, 1);
 });
 
