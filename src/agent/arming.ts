@@ -3,6 +3,7 @@ import {
   judgeWatchdog,
   whyWatchdogTooSlow,
 } from "../timing/watchdog-effect.ts";
+import type { AgentConfig } from "./agent-config.ts";
 import type { AgentState } from "./agent-state.ts";
 import type { AgentEvent } from "./event.ts";
 import { exitInOrder } from "./leaving.ts";
@@ -16,6 +17,9 @@ const UNCLEAN_STARTS_MAX = 3;
  * and setting pet, so a crash loop that opened first would keep a node alive without a device
  * (measured: 64 s at W = 10 s, until the loop stopped).
  *
+ * A good pass whose deadline has passed already vouches for nothing: opening on it would pet a
+ * predecessor's watchdog once more than T + 2W has room for.
+ *
  * A watchdog that somebody else has started is taken over even where it cannot back the contract:
  * unpetted, it would reset a healthy node.
  */
@@ -26,7 +30,8 @@ export function considerArming(state: AgentState, nowMs: number): Step {
     state.life.kind !== "serving" ||
     state.lastGood === null ||
     state.firstRead.kind !== "kept" ||
-    device === null
+    device === null ||
+    nowMs >= state.lastGood.startedMs + device.timing.timeoutMs
   ) {
     return { state, effects: [] };
   }
@@ -81,15 +86,10 @@ export function watchdogOpened(
       ? "the watchdog does not say what timeout it runs with. The node runs unarmed"
       : whyWatchdogTooSlow(reportedSeconds, watchdog.factor, timing);
   const armed = watchdog.canArm && whyNot === null;
-  const ticking = config.watchdog.kind === "present" && config.watchdog.ticking;
-  if (!armed && !ticking) {
-    return {
-      state: { ...state, watchdog: { kind: "refused", message: whyNot ?? "not armed" } },
-      effects: [
-        { type: "release-watchdog" },
-        { type: "log", level: "error", message: whyNot ?? "the watchdog cannot be armed" },
-      ],
-    };
+  if (!armed && !mustBePetted(config)) {
+    const message = whyNot ?? "the watchdog cannot be armed";
+    const refused = refuse(state, message);
+    return { state: refused.state, effects: [{ type: "release-watchdog" }, ...refused.effects] };
   }
   const open: AgentState = {
     ...state,
@@ -120,7 +120,8 @@ export function watchdogOpened(
         level: armed ? "info" : "error",
         message: armed
           ? `armed: the watchdog runs with ${reportedSeconds} s`
-          : `petting a watchdog that was already running, unarmed: ${whyNot ?? "detectOnly is set"}`,
+          : `petting a watchdog that would else reset the node, unarmed: ` +
+            (whyNot ?? (config.detectOnly ? "detectOnly is set" : "its driver is refused")),
       },
     ],
   };
@@ -131,6 +132,11 @@ export function watchdogFailed(state: AgentState, error: string): Step {
     state,
     `the watchdog cannot be opened: ${error}. The node runs unarmed and cannot be fenced`,
   );
+}
+
+/** It ticks for somebody else, or cannot be stopped any more: unpetted, it resets a healthy node. */
+function mustBePetted({ watchdog }: AgentConfig): boolean {
+  return watchdog.kind === "present" && (watchdog.ticking || watchdog.facts.nowayout);
 }
 
 function isCrashLooping(state: AgentState, nowMs: number): boolean {
