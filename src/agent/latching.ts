@@ -1,4 +1,4 @@
-import { isArmed, type AgentState, type Life } from "./agent-state.ts";
+import type { AgentState, Life } from "./agent-state.ts";
 import type { AgentEffect, LatchMark } from "./effect.ts";
 import type { AgentEvent } from "./event.ts";
 import { nextHeartbeat } from "./heartbeat.ts";
@@ -83,7 +83,8 @@ export function rebootAgain(state: AgentState, nowMs: number): Step {
 /**
  * `systemctl reboot` is reboot(2), and the kernel's reboot notifier stops the watchdog before it
  * shuts devices down (measured: dead disk, reboot(2) at 4 s, W = 10 s, still running at 64 s). So it
- * is taken only where the kernel leaves the watchdog alone, or where none is armed, and only once.
+ * is taken only where the kernel leaves the watchdog alone, or where none ticks, and only once. One
+ * that this process has not armed counts too: the slot may still tell of an armed predecessor.
  */
 function reboot(state: AgentState, life: Life & { readonly kind: "latched" }, nowMs: number): Step {
   const { config } = state;
@@ -91,7 +92,7 @@ function reboot(state: AgentState, life: Life & { readonly kind: "latched" }, no
   const gentle =
     first &&
     config.rebootMethod === "systemctl-reboot" &&
-    (config.watchdogSurvivesReboot || !isArmed(state));
+    (config.watchdogSurvivesReboot || nothingTicks(state));
   const effects: AgentEffect[] = [
     { type: "reboot", method: gentle ? "systemctl-reboot" : "panic" },
   ];
@@ -111,4 +112,11 @@ function reboot(state: AgentState, life: Life & { readonly kind: "latched" }, no
           ]
         : effects,
   };
+}
+
+function nothingTicks({ watchdog, config }: AgentState): boolean {
+  return (
+    (watchdog.kind === "closed" || watchdog.kind === "refused") &&
+    !(config.watchdog.kind === "present" && config.watchdog.ticking)
+  );
 }
