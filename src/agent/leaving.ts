@@ -16,11 +16,12 @@ import type { Step } from "./step.ts";
  * While the storage does not answer, the agent keeps trying until its deadline.
  */
 export function startLeaving(state: AgentState, nowMs: number): Step {
+  const holdsNothing = state.watchdog.kind === "closed" || state.watchdog.kind === "refused";
+  if (holdsNothing && (state.life.kind === "serving" || state.life.kind === "conflict")) {
+    return exitInOrder(state, []);
+  }
   if (state.life.kind !== "serving") {
     return { state, effects: [] };
-  }
-  if (state.watchdog.kind === "closed" || state.watchdog.kind === "refused") {
-    return exitInOrder(state, []);
   }
   const leaving: AgentState = {
     ...state,
