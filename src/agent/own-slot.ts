@@ -51,7 +51,7 @@ export function judgeOwnSlot(
       return {
         next: { kind: "claimed", foreign: foreign ?? state.ownSlot.foreign },
         action: "write",
-        trouble: holdsLastWritten(state, slot) ? null : lostHeartbeat(state, slot),
+        trouble: holdsLastWritten(state, slot) ? null : lostHeartbeat(slot),
       };
     }
   }
@@ -124,14 +124,14 @@ function conflict(state: AgentState, foreign: ForeignBeat): OwnSlotVerdict {
   };
 }
 
-function lostHeartbeat(state: AgentState, slot: HeartbeatSlot): Trouble {
-  const wrote = state.lastWritten?.sequence ?? 0;
+/** Says nothing that changes with each pass, so that it is logged once. */
+function lostHeartbeat(slot: HeartbeatSlot): Trouble {
   const holds =
     slot.kind === "heartbeat"
       ? `heartbeat ${slot.record.sequence} of start ${slot.record.startID}`
       : slot.kind;
   return {
-    detail: `the own slot does not hold heartbeat ${wrote}, which was written: it holds ${holds}`,
+    detail: `the own slot does not hold the heartbeat that was written last: it holds ${holds}`,
     vouchable: false,
   };
 }

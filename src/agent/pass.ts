@@ -105,6 +105,7 @@ function keepFirstRead(state: AgentState, event: PassRead): Step {
   if (
     state.firstRead.kind !== "unread" ||
     event.fence.kind === "unreadable" ||
+    event.header.kind !== "header" ||
     state.device === null
   ) {
     return { state, effects: [] };
@@ -172,7 +173,7 @@ function beat(state: AgentState, event: PassRead, before: Trouble | null, nowMs:
   }
   const slot = judgeOwnSlot(state, event.heartbeat, nowMs, device.timing.msgwaitMs);
   const judged: AgentState = { ...state, ownSlot: slot.next };
-  const trouble = before ?? slot.trouble;
+  const trouble = bothTroubles(before, slot.trouble);
   if (slot.action === "conflict") {
     const finished = finishPass(judged, pass.startedMs, slot.trouble);
     const detail = slot.trouble?.detail ?? "";
@@ -200,6 +201,13 @@ function beat(state: AgentState, event: PassRead, before: Trouble | null, nowMs:
     },
     effects: [{ type: "write-heartbeat", pass: pass.pass, record }],
   };
+}
+
+/** A vouching read may stand in for two troubles only if it may for each. */
+function bothTroubles(a: Trouble | null, b: Trouble | null): Trouble | null {
+  return a === null || b === null
+    ? (a ?? b)
+    : { detail: `${a.detail}; ${b.detail}`, vouchable: a.vouchable && b.vouchable };
 }
 
 function finishPass(state: AgentState, startedMs: number, trouble: Trouble | null): Step {
