@@ -23,7 +23,7 @@ export type AgentState = {
   readonly proven: boolean;
   /** What the petter was last told; null before it runs. */
   readonly deadlineMs: number | null;
-  /** Agent starts so far in this process, and the sequence within the present one. */
+  /** Agent starts so far in this process, modulo 65536, and the sequence, which goes on through all. */
   readonly starts: number;
   readonly sequence: number;
   /** The last heartbeat seen to be written, or null after one that was not. */

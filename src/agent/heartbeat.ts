@@ -3,12 +3,17 @@ import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
 import type { Timing } from "../timing/contract.ts";
 import { isArmed, type AgentState } from "./agent-state.ts";
 
-/** A new uninterrupted sequence of heartbeats, after a write whose fate is unknown. */
+/** Four hex digits of the start ID count the starts within a process. */
+const STARTS_PER_PROCESS = 0x1_0000;
+
+/**
+ * A new uninterrupted sequence of heartbeats, after a write whose fate is unknown. The sequence goes
+ * on, so that a start ID which comes round again after 65536 failed writes repeats no heartbeat.
+ */
 export function newStart(state: AgentState): AgentState {
   return {
     ...state,
-    starts: state.starts + 1,
-    sequence: 0,
+    starts: (state.starts + 1) % STARTS_PER_PROCESS,
     lastWritten: null,
     unconfirmedWrite: true,
   };
