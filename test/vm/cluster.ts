@@ -29,6 +29,8 @@ export class Cluster {
   readonly observer: Observer;
   readonly #parts: ClusterParts;
   readonly #guests = new Map<string, Guest>();
+  readonly #starting: Promise<Guest>[] = [];
+  #end: Promise<void> | undefined;
 
   constructor(parts: ClusterParts, folder: string) {
     this.folder = folder;
@@ -54,7 +56,8 @@ export class Cluster {
   async start(plans: readonly GuestPlan[]): Promise<void> {
     const started = await Promise.allSettled(
       plans.map(async (plan) => {
-        const guest = await Guest.start({
+        if (this.#end !== undefined) throw new Error("This cluster has been stopped.");
+        const starting = Guest.start({
           name: plan.name,
           machineId: machineIdOf(plan.name),
           settings: plan.settings,
@@ -64,18 +67,30 @@ export class Cluster {
           sbdDisk: this.sbdDisk,
           workloadDisk: this.workloadDisk,
         });
+        this.#starting.push(starting);
+        const guest = await starting;
         this.#guests.set(plan.name, guest);
         await guest.booted(0, BOOT_BOUND_MS);
       }),
     );
-    // Only now, so that no guest is still on its way when its cluster is stopped.
     const failure = started.find((result) => result.status === "rejected");
     if (failure !== undefined) throw failure.reason;
   }
 
-  /** Cuts every guest's power and closes the disks; the folder stays. */
+  /** Cuts every guest's power and closes the disks; the folder stays. May be called twice. */
   async stop(): Promise<void> {
-    await Promise.all(this.guests.map(async (guest) => await guest.cutPower()));
+    this.#end ??= this.#stop();
+    await this.#end;
+  }
+
+  async #stop(): Promise<void> {
+    // Also those that a scenario out of time was only just starting.
+    const started = await Promise.allSettled(this.#starting);
+    await Promise.all(
+      started.map(async (result) => {
+        if (result.status === "fulfilled") await result.value.cutPower();
+      }),
+    );
     this.sbdDisk.close();
     this.workloadDisk.close();
   }

@@ -234,7 +234,7 @@ export class Guest {
     await this.qmp.command("system_reset");
   }
 
-  /** Cuts the power: the machine is gone, its folder stays. */
+  /** Cuts the power: the machine is gone, its console's file stays. */
   async cutPower(): Promise<void> {
     clearInterval(this.#drainWatch);
     this.#process.kill("SIGKILL");

@@ -53,6 +53,10 @@ export const diskFaults: Scenario = {
     await b.shell(writeBlock(8, "lost"));
     assert.equal(await b.shell(readBlock(8)), "slow", "it was said to be written, and is not");
 
+    b.sbdPort.inject({ operations: "writes", effect: { kind: "torn", bytes: 2 } });
+    assert.notEqual((await b.tryShell(writeBlock(8, "TORN"))).status, 0);
+    assert.equal(await a.shell(readBlock(8)), "TOow", "half of it is there for all to see");
+
     b.sbdPort.heal();
     await b.shell(writeBlock(8, "healed"));
     assert.equal(await a.shell(readBlock(8)), "healed");
