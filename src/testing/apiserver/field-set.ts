@@ -154,6 +154,14 @@ export function removeAt(object: JsonObject, path: string): void {
   if (index >= 0 && Array.isArray(parent)) parent.splice(index, 1);
 }
 
+/** True for the field of a keyed list's item that tells it from the others. */
+export function isListKey(path: string): boolean {
+  const steps = stepsOf(path);
+  const item = steps.at(-2);
+  if (item?.startsWith("k:") !== true) return false;
+  return Object.hasOwn(JSON.parse(item.slice(2)) as JsonObject, steps.at(-1)?.slice(2) ?? "");
+}
+
 /** A path for people: `.spec.containers[name="a"].image`. */
 export function readablePath(path: string): string {
   return stepsOf(path)

@@ -2,7 +2,7 @@ import { conflict } from "./api-error.ts";
 import type { Subject } from "./api-error.ts";
 import { copyOf, equal, isObject, listOf } from "./json.ts";
 import type { Json, JsonObject } from "./json.ts";
-import { fieldsOf, readablePath, removeAt, stepsOf, valueAt } from "./field-set.ts";
+import { fieldsOf, isListKey, readablePath, removeAt, stepsOf, valueAt } from "./field-set.ts";
 import type { KubeObject } from "./kube-object.ts";
 import type { ListShape } from "./list-shape.ts";
 import { entryFor, isOf, ownershipsOf, withOwnerships } from "./managed-fields.ts";
@@ -53,7 +53,9 @@ export function serverSideApply(request: ApplyRequest): KubeObject {
 
   const merged = copyOf(mergeApplied(live ?? {}, applied, [], shapeOf)) as KubeObject;
   const dropped = [...(own?.fields ?? [])].filter((path) => !wanted.has(path));
-  for (const path of dropped.sort((a, b) => b.length - a.length)) {
+  // Items before what is in them: without its key an item could not be found any more.
+  for (const path of dropped.sort((a, b) => a.length - b.length)) {
+    if (isListKey(path)) continue;
     const isShared = others.some(({ fields }) =>
       [...fields].some((field) => field === path || field.startsWith(`${path}\0`)),
     );
