@@ -21,6 +21,8 @@ export type AgentState = {
   readonly goodSinceMs: number | null;
   /** Good passes for T: no unclean start any more. */
   readonly proven: boolean;
+  /** Start of the last vouching API read; null before one. */
+  readonly vouchedMs: number | null;
   /** What the petter was last told; null before it runs. */
   readonly deadlineMs: number | null;
   /** Agent starts so far in this process, modulo 65536, and the sequence, which goes on through all. */
@@ -126,6 +128,7 @@ export function initialAgentState(config: AgentConfig): AgentState {
     lastGood: null,
     goodSinceMs: null,
     proven: false,
+    vouchedMs: null,
     deadlineMs: null,
     starts: 0,
     sequence: 0,

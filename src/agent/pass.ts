@@ -11,6 +11,7 @@ import { bareMessagesIn, judgeMessage, type MessageVerdict } from "./own-message
 import { judgeOwnSlot } from "./own-slot.ts";
 import { log, follow, type Step } from "./step.ts";
 import { seconds } from "../timing/contract.ts";
+import { standInForPass } from "./vouching.ts";
 
 type PassRead = AgentEvent & { readonly type: "pass-read" };
 
@@ -218,7 +219,9 @@ function finishPass(state: AgentState, startedMs: number, trouble: Trouble | nul
     lastPass: outcome,
     goodSinceMs: trouble === null ? state.goodSinceMs : null,
   };
-  return logChange(finished, state.lastPass?.trouble ?? null, trouble);
+  const logged = logChange(finished, state.lastPass?.trouble ?? null, trouble);
+  const { state: next, effects } = standInForPass(logged.state);
+  return { state: next, effects: [...logged.effects, ...effects] };
 }
 
 function logChange(state: AgentState, before: Trouble | null, now: Trouble | null): Step {

@@ -2,7 +2,6 @@ import { isArmed, type AgentState } from "./agent-state.ts";
 import { pushDeadline } from "./deadline.ts";
 import type { AgentEvent } from "./event.ts";
 import { release } from "./leaving.ts";
-
 import type { Step } from "./step.ts";
 
 /**
@@ -26,9 +25,22 @@ export function vouch(state: AgentState, event: AgentEvent & { readonly type: "a
   if (knowsLeaving && surviving) {
     return release(state);
   }
-  const known: AgentState = knowsLeaving ? { ...state, life: { ...life, known: true } } : state;
-  const repairable = state.lastPass?.trouble?.vouchable === true && state.pass.kind === "idle";
-  return surviving || repairable
-    ? pushDeadline(known, event.startedMs + device.timing.timeoutMs)
-    : { state: known, effects: [] };
+  const vouched: AgentState = {
+    ...state,
+    life: knowsLeaving ? { ...life, known: true } : life,
+    vouchedMs: Math.max(state.vouchedMs ?? -Infinity, event.startedMs),
+  };
+  if (surviving) {
+    return pushDeadline(vouched, event.startedMs + device.timing.timeoutMs);
+  }
+  // What the pass under way meets is not known yet: it may be the end of the storage.
+  return state.pass.kind === "idle" ? standInForPass(vouched) : { state: vouched, effects: [] };
+}
+
+/** Lets the last vouching read stand in for the last pass, if that failed of what a leader repairs. */
+export function standInForPass(state: AgentState): Step {
+  const { device, vouchedMs, lastPass } = state;
+  return device !== null && vouchedMs !== null && isArmed(state) && lastPass?.trouble?.vouchable
+    ? pushDeadline(state, vouchedMs + device.timing.timeoutMs)
+    : { state, effects: [] };
 }
