@@ -72,7 +72,7 @@ export class AgentProcess {
         return;
       case "fence":
         host.say("petter: the deadline has passed");
-        host.die("the petter's sysrq-b");
+        if (!host.options.sysrqRefused) host.die("the petter's sysrq-b");
     }
   }
 

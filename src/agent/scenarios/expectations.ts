@@ -92,6 +92,7 @@ function answers(host: Host): Readonly<Record<string, Check>> {
       const slot = host.device.heartbeat(NODE_ID);
       return same(slot.kind === "heartbeat" ? describeBeat(slot.record) : slot.kind, argument);
     },
+    fence: (argument) => same(host.device.fence(NODE_ID).kind, argument),
     mark: (argument) => same(host.memory.mark === null ? "none" : "kept", argument),
   };
 }
@@ -107,6 +108,7 @@ function split(text: string): [string, string] {
     "watchdog",
     "deadline",
     "slot",
+    "fence",
     "mark",
   ];
   const found = known.find((one) => text === one || text.startsWith(`${one} `));

@@ -32,6 +32,8 @@ export type HostOptions = {
   readonly watchdog: KernelWatchdog | null;
   /** `/sys/module/watchdog/parameters/stop_on_reboot`. */
   readonly stopOnReboot: boolean;
+  /** Nothing that is written to the sysrq trigger reboots. */
+  readonly sysrqRefused: boolean;
   readonly softNoboot: boolean;
   readonly softRebootCmd: boolean;
   readonly measuredFactor: number | null;
@@ -153,7 +155,7 @@ export class Host implements DiskWorld {
   reboot(method: RebootMethod): void {
     this.note("reboot");
     if (method === "panic") {
-      this.die("sysrq-b");
+      if (!this.options.sysrqRefused) this.die("sysrq-b");
       return;
     }
     this.note("systemctl");

@@ -1,11 +1,20 @@
 import { encodeFenceRecord, type FenceRecord } from "../../protocol/fence-record.ts";
 import { encodeHeartbeatRecord, type HeartbeatRecord } from "../../protocol/heartbeat-record.ts";
-import { marshalFence, newFence, newHeartbeat, marshalHeartbeat } from "../../protocol/message.ts";
+import {
+  calculateChecksum,
+  marshalFence,
+  marshalHeartbeat,
+  newFence,
+  newHeartbeat,
+} from "../../protocol/message.ts";
 import { STRIDE_BYTES } from "./fake-device.ts";
 import { bootIDOf, machineIDOf, NODE_ID, NODE_NAME } from "./host.ts";
 
 const FENCER_ID = 2;
 const REASON_MANUAL = 2;
+const TYPE_OFFSET = 10;
+const CHECKSUM_OFFSET = 29;
+const UNKNOWN_TYPE = 4;
 const WALL_NS = 1_700_000_000_000_000_000n;
 
 /** A fencer's message to this node's slot. */
@@ -35,6 +44,15 @@ export function fenceBytes(message: {
 export function bareFenceBytes(sequence: number): Uint8Array {
   const header = newFence(FENCER_ID, NODE_ID, sequence, REASON_MANUAL, () => WALL_NS);
   return marshalFence({ header, targetNodeID: NODE_ID, reason: REASON_MANUAL });
+}
+
+/** A whole and valid message of a type that nobody knows, such as an order to exit. */
+export function unknownTypeBytes(): Uint8Array {
+  const bytes = bareFenceBytes(1);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  view.setUint8(TYPE_OFFSET, UNKNOWN_TYPE);
+  view.setUint32(CHECKSUM_OFFSET, calculateChecksum(bytes.subarray(0, CHECKSUM_OFFSET)), true);
+  return bytes;
 }
 
 /** A whole slot that holds a Go agent's heartbeat. */

@@ -11,6 +11,7 @@ import {
   fenceBytes,
   heartbeatBytes,
   strayFenceBytes,
+  unknownTypeBytes,
 } from "./records.ts";
 import type { CommandWords } from "./scenario-file.ts";
 import { instant } from "./timeline.ts";
@@ -92,6 +93,7 @@ export class ScenarioHost {
       watchdog: words.flag("no-watchdog") ? null : watchdog,
       options: {
         stopOnReboot: words.number("stop_on_reboot", 1) === 1,
+        sysrqRefused: words.flag("sysrq-refused"),
         softNoboot: words.flag("soft_noboot"),
         softRebootCmd: words.flag("soft_reboot_cmd"),
         measuredFactor: measured === null ? null : words.toNumber(measured),
@@ -306,6 +308,8 @@ function writeFence(host: Host, words: CommandWords): void {
       return device.putHeartbeat(NODE_ID, strayFenceBytes(epoch));
     case "garbage":
       return device.putFence(NODE_ID, garbage());
+    case "of unknown type":
+      return device.putFence(NODE_ID, unknownTypeBytes());
     case "repaired":
       return device.putFence(NODE_ID, fenceBytes({ boot, epoch, reason: 0 }));
     default:
