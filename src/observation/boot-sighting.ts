@@ -11,8 +11,6 @@ export type BootSighting = {
   readonly firstShownMs: number;
   /** End of the first read that showed `record`. */
   readonly shownMs: number;
-  /** Start of the last read before that; null when there was none. */
-  readonly notShownMs: number | null;
   /** Its last movement, a greater sequence under one start; null = never seen to move. */
   readonly moved: Movement | null;
   /** Node IDs that its present agent start has ever listed as moving. */
@@ -37,7 +35,7 @@ export type Acknowledgement = {
   readonly armed: boolean;
   /** End of the first read that showed it. */
   readonly seenMs: number;
-  /** It was not on the device when this read began; null when there was no earlier read. */
+  /** It was not on the device when this read began; null when no earlier read shows that. */
   readonly notBeforeMs: number | null;
 };
 
@@ -46,7 +44,7 @@ export type PreviousRead = {
   readonly startedMs: number;
   /** The record it showed, if it was one of ours. */
   readonly record: HeartbeatRecord | null;
-  /** Start of the last read that did not show that record yet; null when there was none. */
+  /** Start of the last read that shows that the record was not there yet; null: none does. */
   readonly recordNotShownMs: number | null;
 };
 
@@ -71,7 +69,6 @@ export function sightBoot(
     record,
     firstShownMs: known?.firstShownMs ?? read.endedMs,
     shownMs: read.endedMs,
-    notShownMs: previous?.startedMs ?? null,
     moved: moved ? { fromMs: known.shownMs, toMs: read.endedMs } : (known?.moved ?? null),
     witnessed:
       known?.record.startID === record.startID
@@ -126,7 +123,8 @@ function acknowledgementIn(
         epoch: record.acknowledgedEpoch,
         armed: record.armed,
         seenMs: read.endedMs,
-        notBeforeMs: previous?.startedMs ?? null,
+        // A slot that was blank or unreadable may have hidden it.
+        notBeforeMs: previous === null || previous.record === null ? null : previous.startedMs,
       }
     : null;
 }

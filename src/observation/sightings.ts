@@ -133,9 +133,24 @@ function sightSlot(known: SlotSighting, slot: HeartbeatSlot, read: ReadTimes): S
     previous: {
       startedMs: read.startedMs,
       record,
-      recordNotShownMs: unchanged ? known.previous.recordNotShownMs : (previous?.startedMs ?? null),
+      recordNotShownMs: unchanged
+        ? known.previous.recordNotShownMs
+        : notYetShownMs(record, previous),
     },
   };
+}
+
+/**
+ * Only a read that showed another heartbeat of the machine shows that this one was not there yet.
+ * Blank or garbled slots may belong to another device, or hide a record that landed long before.
+ */
+function notYetShownMs(
+  record: HeartbeatRecord | null,
+  previous: PreviousRead | null,
+): number | null {
+  return previous !== null && record !== null && previous.record?.machineID === record.machineID
+    ? previous.startedMs
+    : null;
 }
 
 function sightBoots(
