@@ -2,6 +2,7 @@ import { seconds } from "../timing/contract.ts";
 import { missing, type Verdict } from "./evidence.ts";
 import {
   acknowledgementFor,
+  addressedBoot,
   countFromMs,
   otherBoots,
   targetSlot,
@@ -16,12 +17,14 @@ import {
  * the acknowledgement; one could be a stale write of an earlier boot that landed late.
  *
  * (b) Another boot's beginning lies provably after the message became durable. A changed boot ID
- * alone proves nothing: it may have begun before the message and run on.
+ * alone proves nothing: it may have begun before the message and run on. Nor does uptime where
+ * machines may be paused, since it stands still meanwhile.
  */
 export function judgeRebooted(fence: FenceCase): Verdict {
   const { targetBootID, targetMachineID } = fence.message.record;
   const acknowledgement = acknowledgementFor(fence);
   const fromMs = countFromMs(fence);
+  const pausable = fence.cluster?.pausableNodes === "Refuse";
   for (const { record, moved, bootMinMs } of otherBoots(fence)) {
     if (acknowledgement !== null && moved !== null && moved.fromMs > acknowledgement.seenMs) {
       return {
@@ -35,7 +38,7 @@ export function judgeRebooted(fence: FenceCase): Verdict {
         },
       };
     }
-    if (bootMinMs > fromMs) {
+    if (!pausable && bootMinMs > fromMs) {
       return {
         kind: "proven",
         evidence: {
@@ -65,14 +68,17 @@ export function judgeRebooted(fence: FenceCase): Verdict {
 
 /**
  * A boot that predates the message (or the request) and beats now: the message must be written anew,
- * addressed to it. Null where there is none, or none that is provably so.
+ * addressed to it. Null where there is none, or none that is provably so. It beats now if both beats
+ * of a movement came after the addressed boot's last one; one could be a stale write.
  */
 export function bootToAddressAnew(fence: FenceCase): string | null {
   const { nowMs, timing } = fence;
   const slot = targetSlot(fence);
+  const addressedShownMs = addressedBoot(fence)?.shownMs ?? -Infinity;
   const found = otherBoots(fence).find(
     (boot) =>
       boot.moved !== null &&
+      boot.moved.fromMs > addressedShownMs &&
       nowMs - boot.moved.toMs <= timing.timeoutMs &&
       boot.bootMaxMs < countFromMs(fence) &&
       slot?.slot.kind === "heartbeat" &&
