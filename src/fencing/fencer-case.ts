@@ -1,10 +1,10 @@
-import { recordIn } from "../observation/sightings.ts";
 import {
   deriveTiming,
   longerContract,
   TIMEOUT_MS_MAX,
   WATCHDOG_MS_MAX,
   type Timing,
+  type TimingContract,
 } from "../timing/contract.ts";
 import type { FenceCase } from "./fence-case.ts";
 import type { FencerState, OpenRequest } from "./fencer-state.ts";
@@ -31,11 +31,17 @@ export function fenceCase(
     : null;
 }
 
-/** A target lives by the contract it started with, so the longer of its own and the header's counts. */
+/**
+ * A target lives by the contract it started with, so the longer of its own and the header's counts,
+ * also when its slot shows something else by now.
+ */
 export function targetTiming(state: FencerState): Timing {
   const { contract, target } = state.config;
-  const record = recordIn(state.sightings.heartbeats.get(target.nodeID));
-  const longer = record === null ? contract : longerContract(contract, record);
+  const boots = state.sightings.heartbeats.get(target.nodeID)?.boots ?? [];
+  const longer = boots.reduce<TimingContract>(
+    (longest, { record }) => longerContract(longest, record),
+    contract,
+  );
   return deriveTiming({
     timeoutMs: Math.min(longer.timeoutMs, TIMEOUT_MS_MAX),
     watchdogMs: Math.min(longer.watchdogMs, WATCHDOG_MS_MAX),
