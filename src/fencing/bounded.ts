@@ -1,5 +1,6 @@
 import type { BootSighting } from "../observation/boot-sighting.ts";
-import { recordIn } from "../observation/sightings.ts";
+import { recordIn, sameFenceSlot, type SlotSighting } from "../observation/sightings.ts";
+import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
 import { msgwaitArithmetic, seconds } from "../timing/contract.ts";
 import type { Missing, MissingCode, Verdict } from "./evidence.ts";
 import { addressedBoot, countFromMs, targetSlot, type FenceCase } from "./fence-case.ts";
@@ -20,7 +21,12 @@ export function judgeBounded(fence: FenceCase): Verdict {
   if (cluster.pausableNodes === "Refuse") {
     return wanting([["PAUSABLE", "pausableNodes is Refuse, so time proves nothing"]]);
   }
-  const lacks = [...lacksTime(fence), ...lacksSilence(fence), ...lacksNode(fence)];
+  const lacks = [
+    ...lacksTime(fence),
+    ...lacksMessage(fence),
+    ...lacksSilence(fence),
+    ...lacksNode(fence),
+  ];
   return lacks.length > 0
     ? wanting(lacks)
     : {
@@ -53,6 +59,15 @@ function lacksTime(fence: FenceCase): Lack[] {
   return reread ? [] : [["REREAD", "the device was not read again after M"]];
 }
 
+/** A node that read an empty slot in between has not been ordered dead. */
+function lacksMessage({ message, sightings, target }: FenceCase): Lack[] {
+  const readSince = (sightings.fencesRead?.startedMs ?? -Infinity) >= message.durableMs;
+  const found = sightings.fences.get(target.nodeID)?.slot ?? { kind: "empty" };
+  return readSince && !sameFenceSlot(found, { kind: "fence", record: message.record })
+    ? [["MESSAGE", "the fence slot does not hold the message any more"]]
+    : [];
+}
+
 function lacksSilence(fence: FenceCase): Lack[] {
   const { message, target, sightings } = fence;
   const { targetBootID } = message.record;
@@ -77,7 +92,7 @@ function lacksSilence(fence: FenceCase): Lack[] {
     lacks.push(["LATE_MOVEMENT", "the target moved later than a condemned node can live"]);
   }
   for (const [nodeID, other] of sightings.heartbeats) {
-    const held = recordIn(other);
+    const held = recordOrHidden(other);
     if (
       nodeID !== target.nodeID &&
       held !== null &&
@@ -99,6 +114,11 @@ function lacksSilence(fence: FenceCase): Lack[] {
     ]);
   }
   return lacks;
+}
+
+/** What the slot shows, or showed before it became unreadable. */
+function recordOrHidden(other: SlotSighting): HeartbeatRecord | null {
+  return other.slot.kind === "unreadable" ? (other.boots[0]?.record ?? null) : recordIn(other);
 }
 
 /** `other` has beaten after `boot` began to, and `boot` has not moved since. */

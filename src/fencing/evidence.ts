@@ -26,6 +26,7 @@ export type Missing = { readonly code: MissingCode; readonly detail: string };
  * - `PAUSABLE`         the nodes may be paused, so time alone proves nothing
  * - `MSGWAIT`          M has not passed
  * - `REREAD`           the slots or the Node were not read again after M
+ * - `MESSAGE`          the fence slot does not hold the message any more
  * - `SLOT_UNREADABLE`  the target's slot cannot be judged
  * - `OTHER_BOOT`       another boot or machine has beaten in the slot
  * - `OTHER_SLOT`       another slot holds this node or boot
@@ -44,6 +45,7 @@ export type MissingCode =
   | "PAUSABLE"
   | "MSGWAIT"
   | "REREAD"
+  | "MESSAGE"
   | "SLOT_UNREADABLE"
   | "OTHER_BOOT"
   | "OTHER_SLOT"
