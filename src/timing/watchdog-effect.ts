@@ -121,7 +121,7 @@ export function judgeWatchdog(
       "run 'sbdctl watchdog test' on it, or set acceptUnverifiedWatchdogs",
     );
   }
-  const timeoutSeconds = Math.floor(contract.watchdogMs / 1_000 / factor);
+  const timeoutSeconds = Math.floor(contract.watchdogMs / msPerSecond(factor));
   if (timeoutSeconds < 1) {
     return refuse(
       "TOO_SLOW",
@@ -135,7 +135,15 @@ export function judgeWatchdog(
 
 /** Longest time from the last pet to the reset, for a timeout that the driver reports back. */
 export function effectiveWatchdogMs(reportedSeconds: number, factor: number): number {
-  return Math.ceil(reportedSeconds * 1_000 * factor);
+  return Math.ceil(reportedSeconds * msPerSecond(factor));
+}
+
+/**
+ * Longest time to the reset for one second of timeout, in whole ms: 25 × 1.12 is a little more than
+ * 28 in binary fractions, and would refuse a watchdog for what it was asked.
+ */
+function msPerSecond(factor: number): number {
+  return Math.ceil(Number((factor * 1_000).toFixed(6)));
 }
 
 /**
