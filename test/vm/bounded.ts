@@ -12,7 +12,7 @@ export async function bounded<T>(promise: Promise<T>, boundMs: number, what: str
   let timer: NodeJS.Timeout | undefined;
   const bound = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new BoundExceededError(`Waited ${boundMs} ms for ${what}, in vain.`));
+      reject(new BoundExceededError(`Waited ${Math.round(boundMs)} ms for ${what}, in vain.`));
     }, boundMs);
   });
   try {

@@ -15,7 +15,7 @@ export class Console {
 
   constructor(output: Readable, file: string) {
     this.file = file;
-    const copy = createWriteStream(file);
+    const copy = createWriteStream(file, { flags: "a" });
     output.pipe(copy);
     eachLine(output, (text) => {
       const line = { text: text.trimEnd(), atMs: monoMs() };

@@ -59,6 +59,7 @@ export class Guest {
   readonly #channel: GuestChannel;
   readonly #settingsDisk: SharedDisk;
   readonly #drainWatch: NodeJS.Timeout;
+  #isOff = false;
 
   private constructor(
     options: GuestOptions,
@@ -234,8 +235,10 @@ export class Guest {
     await this.qmp.command("system_reset");
   }
 
-  /** Cuts the power: the machine is gone, its console's file stays. */
+  /** Cuts the power: the machine is gone. `Cluster.start` makes it anew, same identity. */
   async cutPower(): Promise<void> {
+    if (this.#isOff) return;
+    this.#isOff = true;
     clearInterval(this.#drainWatch);
     this.#process.kill("SIGKILL");
     await this.#exited;

@@ -74,6 +74,9 @@ function baseArchive(packages: QemuPackages, say: (line: string) => void): strin
   const path = join(packages.cache, `base-${key}.cpio`);
   if (existsSync(path)) return path;
   say("packing busybox, Node and kernel modules for the guests");
+  for (const name of readdirSync(packages.cache)) {
+    if (name.startsWith("base-")) rmSync(join(packages.cache, name), { force: true });
+  }
   const stripped = join(packages.cache, `node.${process.pid}.part`);
   execFileSync("strip", ["-o", stripped, node]);
   const entries: CpioEntry[] = [

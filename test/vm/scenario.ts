@@ -61,10 +61,11 @@ export async function playScenario(
   }
   await cluster.stop();
   stage.current(undefined);
+  const keep = join(stage.keepFolder, String(scenario.number));
+  rmSync(keep, { recursive: true, force: true });
   let kept: string | undefined;
   if (reason !== undefined) {
-    kept = join(stage.keepFolder, String(scenario.number));
-    rmSync(kept, { recursive: true, force: true });
+    kept = keep;
     cpSync(folder, kept, { recursive: true, filter: (from) => !from.endsWith(".sock") });
   }
   rmSync(folder, { recursive: true, force: true });

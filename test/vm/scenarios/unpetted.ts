@@ -33,6 +33,7 @@ export const unpetted: Scenario = {
         const guest = cluster.guest(driver);
         const lastPet = await guest.console.waitFor(lastPetLine, startedMs, 60_000);
         const first = await cluster.observer.working(driver, 1, 1000);
+        guest.configure({ watchdog: watchdogOf(driver, WATCHDOG_S), services: [] });
         const reset = await guest.reset(lastPet.atMs, 30_000);
         const life = cluster.observer.life(first.bootId);
         assert.ok(life, "the guest worked in its first boot");
@@ -45,6 +46,8 @@ export const unpetted: Scenario = {
         const boot = await guest.booted(reset.atMs, 90_000);
         measure(`${driver}: from last write to the next boot's shell`, boot.atMs - life.lastMs);
         assert.notEqual(boot.bootId, first.bootId);
+        const services = await guest.shell("cd /run/vm; echo *.pid");
+        assert.equal(services, "*.pid", "the second boot was told to run nothing");
       }),
     );
   },
