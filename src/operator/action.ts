@@ -1,0 +1,128 @@
+import type { SBDConfigStatus } from "../api/sbd-config.ts";
+import type { SBDNodeSpec, SBDNodeStatus } from "../api/sbd-node.ts";
+import type { SBDRemediation, SBDRemediationStatus } from "../api/sbd-remediation.ts";
+import type { KubeNodeCondition, KubeTaint } from "./kube-object.ts";
+
+/** An object as it was read: a write to it fails if it has changed since. */
+export type Target = {
+  readonly namespace?: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+};
+
+/**
+ * What a reconciler wants written. Each carries the resourceVersion it was decided on, so that a
+ * decision on a stale cache, or by a leader that has been replaced, fails instead of undoing
+ * somebody's work. Null in a status patch removes the field.
+ */
+export type Action =
+  | {
+      readonly type: "set-remediation-finalizers";
+      readonly target: Target;
+      readonly finalizers: readonly string[];
+    }
+  | {
+      readonly type: "patch-remediation-status";
+      readonly target: Target;
+      readonly status: StatusPatch<SBDRemediationStatus>;
+    }
+  | { readonly type: "set-taints"; readonly target: Target; readonly taints: readonly KubeTaint[] }
+  | {
+      readonly type: "set-node-condition";
+      readonly target: Target;
+      readonly condition: KubeNodeCondition;
+    }
+  | { readonly type: "delete-pod"; readonly target: Target; readonly graceSeconds: number | null }
+  | {
+      readonly type: "create-sbd-node";
+      readonly name: string;
+      readonly spec: SBDNodeSpec;
+      readonly config: Target;
+    }
+  | { readonly type: "delete-sbd-node"; readonly target: Target }
+  | {
+      readonly type: "set-sbd-node-finalizers";
+      readonly target: Target;
+      readonly finalizers: readonly string[];
+    }
+  | {
+      readonly type: "patch-sbd-node-status";
+      readonly target: Target;
+      readonly status: StatusPatch<SBDNodeStatus>;
+    }
+  | {
+      readonly type: "patch-config-status";
+      readonly target: Target;
+      readonly status: StatusPatch<SBDConfigStatus>;
+    }
+  | { readonly type: "apply-daemon-set"; readonly manifest: Manifest }
+  | { readonly type: "delete-daemon-set"; readonly target: Target }
+  | {
+      readonly type: "event";
+      readonly about: EventSubject;
+      readonly eventType: "Normal" | "Warning";
+      readonly reason: EventReason;
+      readonly message: string;
+    };
+
+export type StatusPatch<Status> = { readonly [Field in keyof Status]?: unknown };
+export type Manifest = {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace: string };
+};
+
+export type EventSubject = {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly namespace?: string;
+  readonly name: string;
+  readonly uid: string;
+};
+
+/** Reasons and texts as the blueprint has them, and ours. */
+export type EventReason =
+  | "SBDConfigReconciled"
+  | "DaemonSetManaged"
+  | "FencingInitiated"
+  | "NodeFenced"
+  | "FencingFailed"
+  | "FencerNamed"
+  | "RemediationStopped"
+  | "RemediationFinished"
+  | "SlotConflict";
+
+export function targetOf(object: {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string | undefined;
+    readonly uid?: string | undefined;
+    readonly resourceVersion?: string | undefined;
+  };
+}): Target {
+  const { name, namespace, uid = "", resourceVersion = "" } = object.metadata;
+  return { name, uid, resourceVersion, ...(namespace === undefined ? {} : { namespace }) };
+}
+
+export function remediationEvent(
+  remediation: SBDRemediation,
+  eventType: "Normal" | "Warning",
+  reason: EventReason,
+  message: string,
+): Action {
+  const { name, namespace, uid = "" } = remediation.metadata;
+  return {
+    type: "event",
+    about: {
+      apiVersion: remediation.apiVersion,
+      kind: remediation.kind,
+      name,
+      uid,
+      ...(namespace === undefined ? {} : { namespace }),
+    },
+    eventType,
+    reason,
+    message,
+  };
+}

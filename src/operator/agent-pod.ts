@@ -1,0 +1,134 @@
+import type { SBDConfig } from "../api/sbd-config.ts";
+import { seconds, type Timing } from "../timing/contract.ts";
+
+/** The host's files that an agent looks at, under one directory of the container. */
+export const HOST_ROOT = "/host";
+const STATE_DIRECTORY = "/run/sbd-agent";
+/** Agents of a rollout wait so much longer than the watchdog takes. */
+const READY_MARGIN_SECONDS = 1;
+
+/** A pod template as the API server takes it. */
+export type PodTemplate = Readonly<Record<string, unknown>>;
+
+/** minReadySeconds: longer than T + W, so that a rollout stops at an agent whose node dies. */
+export function minReadySeconds(timing: Timing): number {
+  return Math.ceil((timing.timeoutMs + timing.watchdogMs) / 1_000) + READY_MARGIN_SECONDS;
+}
+
+/**
+ * The agent's pod. No CPU limit (a quota starves petting), no liveness probe (killing an agent pets
+ * its watchdog). The host's directories are mounted whole: a hostPath of a single missing file would
+ * be made as a directory and hide a missing watchdog.
+ */
+export function agentPodTemplate(
+  config: SBDConfig,
+  timing: Timing,
+  image: string,
+  labels: Readonly<Record<string, string>>,
+): PodTemplate {
+  const { spec } = config;
+  return {
+    metadata: {
+      labels,
+      annotations: {
+        "medik8s.io/timing":
+          `T = ${seconds(timing.timeoutMs)}, W = ${seconds(timing.watchdogMs)}, ` +
+          `M = ${seconds(timing.msgwaitMs)}`,
+      },
+    },
+    spec: {
+      serviceAccountName: "sbd-agent",
+      hostPID: true,
+      priorityClassName: "system-node-critical",
+      terminationGracePeriodSeconds: 30,
+      nodeSelector: { ...spec.nodeSelector, "kubernetes.io/os": "linux" },
+      ...excluding(spec.nodeExclusionList),
+      tolerations: spec.tolerations ?? [{ operator: "Exists" }],
+      containers: [
+        {
+          name: "sbd-agent",
+          image,
+          imagePullPolicy: spec.imagePullPolicy,
+          args: ["agent"],
+          env: agentEnvironment(config),
+          ports: [{ name: "metrics", containerPort: spec.metricsPort, protocol: "TCP" }],
+          resources: {
+            requests: { cpu: "50m", memory: "128Mi" },
+            limits: { memory: "256Mi" },
+          },
+          securityContext: {
+            privileged: true,
+            capabilities: { add: ["SYS_ADMIN"] },
+            readOnlyRootFilesystem: true,
+          },
+          volumeDevices: [{ name: "sbd-block-device", devicePath: spec.sbdDevicePath }],
+          volumeMounts: HOST_PATHS.map(({ name, path, readOnly }) => ({
+            name,
+            mountPath: `${HOST_ROOT}${path}`,
+            ...(readOnly ? { readOnly } : {}),
+          })),
+        },
+      ],
+      volumes: [
+        {
+          name: "sbd-block-device",
+          persistentVolumeClaim: { claimName: spec.sbdDevicePVCName },
+        },
+        ...HOST_PATHS.map(({ name, path, type }) => ({ name, hostPath: { path, type } })),
+      ],
+    },
+  };
+}
+
+const HOST_PATHS = [
+  { name: "host-dev", path: "/dev", type: "Directory", readOnly: false },
+  { name: "host-proc", path: "/proc", type: "Directory", readOnly: false },
+  { name: "host-sys", path: "/sys", type: "Directory", readOnly: true },
+  { name: "host-etc", path: "/etc", type: "Directory", readOnly: true },
+  { name: "host-run", path: STATE_DIRECTORY, type: "DirectoryOrCreate", readOnly: false },
+] as const;
+
+function agentEnvironment({ metadata, spec }: SBDConfig): readonly unknown[] {
+  const fieldOf = (fieldPath: string): unknown => ({ fieldRef: { fieldPath } });
+  return [
+    { name: "NODE_NAME", valueFrom: fieldOf("spec.nodeName") },
+    { name: "POD_NAME", valueFrom: fieldOf("metadata.name") },
+    { name: "POD_NAMESPACE", valueFrom: fieldOf("metadata.namespace") },
+    { name: "SBD_CONFIG_NAME", value: metadata.name },
+    { name: "SBD_DEVICE_PATH", value: spec.sbdDevicePath },
+    { name: "SBD_WATCHDOG_PATH", value: spec.sbdWatchdogPath },
+    { name: "SBD_TIMEOUT_SECONDS", value: String(spec.sbdTimeoutSeconds) },
+    { name: "SBD_REBOOT_METHOD", value: spec.rebootMethod },
+    { name: "SBD_DETECT_ONLY", value: String(spec.detectOnly) },
+    {
+      name: "SBD_ACCEPT_UNVERIFIED_WATCHDOGS",
+      value: String(spec.acceptUnverifiedWatchdogs),
+    },
+    { name: "SBD_LOG_LEVEL", value: spec.logLevel },
+    { name: "SBD_METRICS_PORT", value: String(spec.metricsPort) },
+    { name: "SBD_HOST_ROOT", value: HOST_ROOT },
+  ];
+}
+
+function excluding(nodeNames: readonly string[]): Readonly<Record<string, unknown>> {
+  if (nodeNames.length === 0) {
+    return {};
+  }
+  return {
+    affinity: {
+      nodeAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: {
+          nodeSelectorTerms: [
+            {
+              matchFields: nodeNames.map((name) => ({
+                key: "metadata.name",
+                operator: "NotIn",
+                values: [name],
+              })),
+            },
+          ],
+        },
+      },
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import type { SBDConfig } from "../api/sbd-config.ts";
+import type { SBDNode } from "../api/sbd-node.ts";
+import type { SBDRemediation } from "../api/sbd-remediation.ts";
+import { isReporting, type OperatorMemory } from "./memory.ts";
+import { isOpen, nodeNameOf, type Snapshot } from "./snapshot.ts";
+
+/** A fencer that reports nothing new for longer is replaced. */
+const NO_PROGRESS_AFTER_MS = 30_000;
+
+/** Whether another request of this device may be given a fencer now. */
+export function hasFencingPlace(
+  snapshot: Snapshot,
+  config: SBDConfig,
+  remediation: SBDRemediation,
+): boolean {
+  const nodesOnDevice = snapshot.sbdNodes.filter(
+    ({ spec }) => spec.configName === config.metadata.name,
+  );
+  const most =
+    config.spec.maxConcurrentFencing ?? Math.max(1, Math.ceil(nodesOnDevice.length / 2) - 1);
+  const beingFenced = new Set(
+    snapshot.remediations
+      .filter((other) => isOpen(other) && (other.status.fencing?.agent ?? "") !== "")
+      .map((other) => nodeNameOf(other)),
+  );
+  return beingFenced.has(nodeNameOf(remediation)) || beingFenced.size < most;
+}
+
+/**
+ * Whom to name: the present fencer while it makes progress, else a healthy agent of the same device
+ * that was not tried yet; with `Operator` placement always the Deployment that mounts the device.
+ * Null where nobody can be named.
+ */
+export function chooseFencer(
+  snapshot: Snapshot,
+  memory: OperatorMemory,
+  config: SBDConfig,
+  remediation: SBDRemediation,
+  nowMs: number,
+): string | null {
+  const named = remediation.status.fencing?.agent ?? "";
+  if (config.spec.fencerPlacement === "Operator") {
+    return `sbd-fencer-${config.metadata.name}`;
+  }
+  const known = memory.requests.get(remediation.metadata.uid ?? "");
+  const candidates = candidatesFor(snapshot, memory, config, remediation, nowMs);
+  const present = candidates.find(({ spec }) => spec.nodeName === named);
+  const failed =
+    remediation.status.fencing?.state === "Failed" &&
+    remediation.status.fencing.unfencable === undefined;
+  const stalled = known !== undefined && nowMs - known.progressMs > NO_PROGRESS_AFTER_MS;
+  if (present !== undefined && !failed && !stalled) {
+    return named;
+  }
+  const spent = new Set([...(known?.spent ?? []), named]);
+  return candidates.find(({ spec }) => !spent.has(spec.nodeName))?.spec.nodeName ?? null;
+}
+
+/** Healthy agents on the device, but the target and those that are being fenced themselves. */
+export function candidatesFor(
+  snapshot: Snapshot,
+  memory: OperatorMemory,
+  config: SBDConfig,
+  remediation: SBDRemediation,
+  nowMs: number,
+): readonly SBDNode[] {
+  const condemned = new Set(
+    snapshot.remediations
+      .filter((other) => other.metadata.deletionTimestamp === undefined)
+      .map((other) => nodeNameOf(other)),
+  );
+  return snapshot.sbdNodes.filter(
+    (node) =>
+      node.spec.configName === config.metadata.name &&
+      node.spec.nodeName !== nodeNameOf(remediation) &&
+      !condemned.has(node.spec.nodeName) &&
+      node.metadata.deletionTimestamp === undefined &&
+      node.status.leaving !== true &&
+      node.status.fenced !== true &&
+      isReporting(memory, node, nowMs),
+  );
+}

@@ -1,0 +1,94 @@
+import type { ObjectMeta } from "../api/object-meta.ts";
+
+/** The parts of Kubernetes' own objects that the reconcilers look at. */
+export type KubeMeta = ObjectMeta & { readonly name: string };
+
+export type KubeNode = {
+  readonly metadata: KubeMeta;
+  readonly spec?: { readonly taints?: readonly KubeTaint[] };
+  readonly status?: {
+    readonly nodeInfo?: { readonly bootID?: string };
+    readonly conditions?: readonly KubeNodeCondition[];
+  };
+};
+
+export type KubeTaint = {
+  readonly key: string;
+  readonly value?: string;
+  readonly effect: string;
+  readonly timeAdded?: string;
+};
+
+export type KubeNodeCondition = {
+  readonly type: string;
+  readonly status: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly lastHeartbeatTime?: string;
+  readonly lastTransitionTime?: string;
+};
+
+export type KubePod = {
+  readonly metadata: KubeMeta;
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly tolerations?: readonly {
+      readonly key?: string;
+      readonly operator?: string;
+      readonly value?: string;
+      readonly effect?: string;
+      readonly tolerationSeconds?: number;
+    }[];
+  };
+  readonly status?: { readonly phase?: string };
+};
+
+export type KubeVolumeAttachment = {
+  readonly metadata: KubeMeta;
+  readonly spec?: { readonly nodeName?: string };
+};
+
+export type KubeDaemonSet = {
+  readonly metadata: KubeMeta;
+  readonly spec?: unknown;
+  readonly status?: {
+    readonly desiredNumberScheduled?: number;
+    readonly numberReady?: number;
+  };
+};
+
+export function isReady(node: KubeNode): boolean {
+  return (
+    node.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ??
+    false
+  );
+}
+
+/** Empty where the kubelet has told none. */
+export function bootIDOf(node: KubeNode): string {
+  return node.status?.nodeInfo?.bootID ?? "";
+}
+
+export function hasTaint(node: KubeNode, key: string, effect?: string): boolean {
+  return (
+    node.spec?.taints?.some(
+      (taint) => taint.key === key && (effect === undefined || taint.effect === effect),
+    ) ?? false
+  );
+}
+
+/** Kubernetes evicts it from a node with a NoExecute taint of that key. */
+export function isEvicted(pod: KubePod, key: string): boolean {
+  const tolerated = pod.spec?.tolerations?.some(
+    (toleration) =>
+      (toleration.effect === undefined ||
+        toleration.effect === "" ||
+        toleration.effect === "NoExecute") &&
+      ((toleration.operator === "Exists" &&
+        (toleration.key === undefined || toleration.key === "" || toleration.key === key)) ||
+        (toleration.key === key && (toleration.value ?? "") === "")),
+  );
+  const finished = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
+  const isMirror = pod.metadata.annotations?.["kubernetes.io/config.mirror"] !== undefined;
+  return tolerated !== true && !finished && !isMirror;
+}

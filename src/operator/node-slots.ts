@@ -1,0 +1,141 @@
+import { NODE_SLOT_FINALIZER } from "../api/remediation-names.ts";
+import type { SBDConfig } from "../api/sbd-config.ts";
+import { type SBDNode, sbdNodeName } from "../api/sbd-node.ts";
+import { SBD_MAX_NODES } from "../protocol/message.ts";
+import { type Action, targetOf } from "./action.ts";
+import type { KubeNode } from "./kube-object.ts";
+import { isReporting, type OperatorMemory } from "./memory.ts";
+import { nodeNamed, timingOf, type Moment, type Snapshot } from "./snapshot.ts";
+
+const LINUX = { key: "kubernetes.io/os", value: "linux" } as const;
+/** Slots given out in one go; the rest follow when these are seen. */
+const CREATED_AT_ONCE_MAX = 20;
+
+/** The Nodes a config covers: Linux, its selector, not on its exclusion list. */
+export function coveredNodes(config: SBDConfig, snapshot: Snapshot): readonly KubeNode[] {
+  const wanted = Object.entries({ ...config.spec.nodeSelector, [LINUX.key]: LINUX.value });
+  return snapshot.nodes.filter(
+    ({ metadata }) =>
+      metadata.deletionTimestamp === undefined &&
+      !config.spec.nodeExclusionList.includes(metadata.name) &&
+      wanted.every(([key, value]) => metadata.labels?.[key] === value),
+  );
+}
+
+/**
+ * The config a node belongs to: the oldest that covers it. One node, one watchdog, one config.
+ */
+export function owningConfig(snapshot: Snapshot, nodeName: string): SBDConfig | null {
+  const covering = snapshot.configs.filter(
+    (config) =>
+      config.metadata.deletionTimestamp === undefined &&
+      coveredNodes(config, snapshot).some(({ metadata }) => metadata.name === nodeName),
+  );
+  const oldestFirst = covering.toSorted(
+    (a, b) =>
+      (a.metadata.creationTimestamp ?? "").localeCompare(b.metadata.creationTimestamp ?? "") ||
+      a.metadata.name.localeCompare(b.metadata.name),
+  );
+  return oldestFirst[0] ?? null;
+}
+
+/**
+ * Gives every covered node a slot, takes back the slots of nodes that are gone, and removes the
+ * higher of two slots for one node. The object's name makes an ID unique even with two leaders.
+ */
+export function reconcileSlots(
+  config: SBDConfig,
+  snapshot: Snapshot,
+  memory: OperatorMemory,
+  moment: Moment,
+): readonly Action[] {
+  const own = snapshot.sbdNodes.filter(({ spec }) => spec.configName === config.metadata.name);
+  return [
+    ...giveSlots(config, snapshot, own),
+    ...removeSecondSlots(own),
+    ...takeBackSlots(config, snapshot, own, memory, moment),
+  ];
+}
+
+function giveSlots(config: SBDConfig, snapshot: Snapshot, own: readonly SBDNode[]): Action[] {
+  const taken = new Set(own.map(({ spec }) => spec.nodeID));
+  for (const { status } of snapshot.sbdNodes) {
+    for (const slot of status.staleSlots ?? []) {
+      if (slot.content === "GoHeartbeat") {
+        taken.add(slot.nodeID);
+      }
+    }
+  }
+  const free = Array.from({ length: SBD_MAX_NODES }, (_, index) => index + 1).filter(
+    (nodeID) => !taken.has(nodeID),
+  );
+  return coveredNodes(config, snapshot)
+    .filter(
+      ({ metadata }) =>
+        owningConfig(snapshot, metadata.name)?.metadata.name === config.metadata.name &&
+        !own.some(({ spec }) => spec.nodeName === metadata.name),
+    )
+    .slice(0, Math.min(CREATED_AT_ONCE_MAX, free.length))
+    .map(({ metadata }, index): Action => {
+      const nodeID = free[index] ?? 0;
+      return {
+        type: "create-sbd-node",
+        name: sbdNodeName(config.metadata.name, nodeID),
+        spec: { configName: config.metadata.name, nodeName: metadata.name, nodeID },
+        config: targetOf(config),
+      };
+    });
+}
+
+function removeSecondSlots(own: readonly SBDNode[]): Action[] {
+  return own
+    .filter(
+      (node) =>
+        node.metadata.deletionTimestamp === undefined &&
+        own.some(
+          (other) =>
+            other.metadata.deletionTimestamp === undefined &&
+            other.spec.nodeName === node.spec.nodeName &&
+            other.spec.nodeID < node.spec.nodeID,
+        ),
+    )
+    .map((node): Action => ({ type: "delete-sbd-node", target: targetOf(node) }));
+}
+
+/**
+ * A slot is free again when its node is gone and an agent attests that its heartbeat has stood still
+ * for M; until then its finalizer keeps the ID taken.
+ */
+function takeBackSlots(
+  config: SBDConfig,
+  snapshot: Snapshot,
+  own: readonly SBDNode[],
+  memory: OperatorMemory,
+  moment: Moment,
+): Action[] {
+  const msgwaitSeconds = timingOf(config).msgwaitMs / 1_000;
+  return own.flatMap((node): Action[] => {
+    if (node.metadata.deletionTimestamp === undefined) {
+      const gone = nodeNamed(snapshot, node.spec.nodeName) === null;
+      return gone ? [{ type: "delete-sbd-node", target: targetOf(node) }] : [];
+    }
+    const attested = own.some(
+      (witness) =>
+        witness !== node &&
+        isReporting(memory, witness, moment.nowMs) &&
+        witness.status.staleSlots?.some(
+          (slot) => slot.nodeID === node.spec.nodeID && slot.stillSeconds >= msgwaitSeconds,
+        ) === true,
+    );
+    const finalizers = node.metadata.finalizers ?? [];
+    return attested && finalizers.includes(NODE_SLOT_FINALIZER)
+      ? [
+          {
+            type: "set-sbd-node-finalizers",
+            target: targetOf(node),
+            finalizers: finalizers.filter((finalizer) => finalizer !== NODE_SLOT_FINALIZER),
+          },
+        ]
+      : [];
+  });
+}

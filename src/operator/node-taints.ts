@@ -1,0 +1,43 @@
+import { OUT_OF_SERVICE_TAINT, REMEDIATION_TAINT_KEY } from "../api/remediation-names.ts";
+import { type Action, targetOf } from "./action.ts";
+import { hasTaint, type KubeNode, type KubeTaint } from "./kube-object.ts";
+
+/**
+ * Keeps new pods off a node that is being fenced. NoSchedule from the start; NoExecute once the
+ * message is durable, for kubelet admission refuses on nothing less, and a boot that came back
+ * isolated must not be given its pods again.
+ */
+export function taintForFencing(
+  node: KubeNode,
+  effect: "NoSchedule" | "NoExecute",
+  wall: string,
+): Action[] {
+  if (hasTaint(node, REMEDIATION_TAINT_KEY, effect)) {
+    return [];
+  }
+  if (effect === "NoSchedule" && hasTaint(node, REMEDIATION_TAINT_KEY, "NoExecute")) {
+    return [];
+  }
+  const taint: KubeTaint = { key: REMEDIATION_TAINT_KEY, effect, timeAdded: wall };
+  return setTaints(node, [...taintsBut(node, REMEDIATION_TAINT_KEY), taint]);
+}
+
+export function taintOutOfService(node: KubeNode, wall: string): Action[] {
+  return hasTaint(node, OUT_OF_SERVICE_TAINT.key)
+    ? []
+    : setTaints(node, [...(node.spec?.taints ?? []), { ...OUT_OF_SERVICE_TAINT, timeAdded: wall }]);
+}
+
+/** Takes taints of those keys away, in one write. */
+export function removeTaints(node: KubeNode, keys: readonly string[]): Action[] {
+  const taints = (node.spec?.taints ?? []).filter(({ key }) => !keys.includes(key));
+  return taints.length === (node.spec?.taints ?? []).length ? [] : setTaints(node, taints);
+}
+
+function taintsBut(node: KubeNode, key: string): readonly KubeTaint[] {
+  return (node.spec?.taints ?? []).filter((taint) => taint.key !== key);
+}
+
+function setTaints(node: KubeNode, taints: readonly KubeTaint[]): Action[] {
+  return [{ type: "set-taints", target: targetOf(node), taints }];
+}

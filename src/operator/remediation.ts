@@ -1,0 +1,323 @@
+import type { SBDConfig } from "../api/sbd-config.ts";
+import type { SBDNode } from "../api/sbd-node.ts";
+import type { SBDRemediation } from "../api/sbd-remediation.ts";
+import { nodeOfRemediation } from "../api/node-of-remediation.ts";
+import { REMEDIATION_FINALIZER, TIMED_OUT_ANNOTATION } from "../api/remediation-names.ts";
+import { seconds } from "../timing/contract.ts";
+import { remediationEvent, type Action, targetOf } from "./action.ts";
+import { chooseFencer, hasFencingPlace } from "./fencer-naming.ts";
+import type { KubeNode } from "./kube-object.ts";
+import { rememberRequest, type OperatorMemory } from "./memory.ts";
+import { taintForFencing } from "./node-taints.ts";
+import type { ReconcileStep } from "./reconcile-step.ts";
+import { reconcileDeletion } from "./remediation-deletion.ts";
+import { showMoment } from "./remediation-status.ts";
+import {
+  configNamed,
+  nodeNamed,
+  outcomeOf,
+  slotsOfNode,
+  timingOf,
+  type Moment,
+  type Snapshot,
+} from "./snapshot.ts";
+import { clearOutOfService, releaseWork } from "./workload-release.ts";
+
+/**
+ * One request, one step: looks at what the API holds and asks for what comes next. Finalizer and
+ * taint are durable before a fencer is named, and a fencer is named before a message is written; the
+ * leader alone turns the fencer's evidence into conditions. Two leaders doing this at once are
+ * harmless: every write carries the resourceVersion it was decided on.
+ */
+export function reconcileRemediation(
+  remediation: SBDRemediation,
+  snapshot: Snapshot,
+  memory: OperatorMemory,
+  moment: Moment,
+): ReconcileStep {
+  if (remediation.metadata.deletionTimestamp !== undefined) {
+    return reconcileDeletion(remediation, snapshot, memory, moment);
+  }
+  const named = nodeOfRemediation(remediation);
+  const outcome = outcomeOf(remediation);
+  if (outcome === "failed") {
+    return { actions: [], memory };
+  }
+  if (!named.ok) {
+    return fail(remediation, named.error.message, memory, moment);
+  }
+  const node = nodeNamed(snapshot, named.nodeName);
+  if (outcome === "succeeded" || outcome === "fenced") {
+    return { actions: afterProof(remediation, snapshot, node, outcome, moment), memory };
+  }
+  if (node === null) {
+    const message = `there is no Node ${named.nodeName}: nothing is fenced`;
+    return { actions: showMoment(remediation, "node-not-found", message, moment.wall), memory };
+  }
+  if (remediation.metadata.annotations?.[TIMED_OUT_ANNOTATION] !== undefined) {
+    return timeOut(remediation, memory, moment);
+  }
+  return towardsProof(remediation, node, snapshot, memory, moment);
+}
+
+function towardsProof(
+  remediation: SBDRemediation,
+  node: KubeNode,
+  snapshot: Snapshot,
+  memory: OperatorMemory,
+  moment: Moment,
+): ReconcileStep {
+  const { status } = remediation;
+  if (status.phase === undefined) {
+    return begin(remediation, node, memory, moment);
+  }
+  const prepared = prepare(remediation, node, moment);
+  if (prepared.length > 0) {
+    return { actions: prepared, memory };
+  }
+  const slots = slotsOfNode(snapshot, node.metadata.name);
+  const [slot] = slots;
+  const config = slot === undefined ? null : configNamed(snapshot, slot.spec.configName);
+  if (slot === undefined || slots.length > 1 || config === null) {
+    const detail =
+      slots.length > 1
+        ? "two SBDNodes name it; nothing can be proven until one is gone"
+        : "no SBDNode names it, so no agent of it has ever beaten in a slot";
+    return failAtBound(remediation, node, snapshot.configs[0] ?? null, detail, memory, moment);
+  }
+  const evidence = status.fencing?.evidence;
+  if (evidence !== undefined) {
+    return {
+      actions: [
+        ...showMoment(remediation, "fenced", evidence.detail, moment.wall),
+        remediationEvent(
+          remediation,
+          "Normal",
+          "NodeFenced",
+          `Node '${node.metadata.name}' successfully fenced via SBD.`,
+        ),
+      ],
+      memory,
+    };
+  }
+  if (status.fencing?.state === "Failed" && status.fencing.unfencable !== undefined) {
+    return fail(remediation, status.fencing.unfencable.detail, memory, moment);
+  }
+  return keepFencing(remediation, node, slot, config, snapshot, memory, moment);
+}
+
+/** Names a fencer, replaces one that makes no progress, and follows the one that does. */
+function keepFencing(
+  remediation: SBDRemediation,
+  node: KubeNode,
+  slot: SBDNode,
+  config: SBDConfig,
+  snapshot: Snapshot,
+  memory: OperatorMemory,
+  moment: Moment,
+): ReconcileStep {
+  const fencing = remediation.status.fencing;
+  const named = fencing?.agent ?? "";
+  if (named === "" && !hasFencingPlace(snapshot, config, remediation)) {
+    const message = "waiting: as many nodes as maxConcurrentFencing allows are being fenced";
+    return { actions: showMoment(remediation, "started", message, moment.wall), memory };
+  }
+  const fencer = chooseFencer(snapshot, memory, config, remediation, moment.nowMs);
+  if (fencer !== null && fencer !== named) {
+    return nameFencer(remediation, slot, config, fencer, memory, moment);
+  }
+  if (fencer === null && fencing?.state === "Failed") {
+    const why = fencing.reason ?? "no agent can write the fence message";
+    return fail(remediation, `every agent was tried: ${why}`, memory, moment);
+  }
+  if (fencer === null) {
+    const message = "waiting for a healthy agent other than the target to fence it";
+    return failAtBound(remediation, node, config, message, memory, moment);
+  }
+  if (fencing?.state !== "Durable") {
+    const message = fencing?.unfencable?.detail ?? fencing?.reason ?? `${fencer} is to fence it`;
+    return { actions: showMoment(remediation, "started", message, moment.wall), memory };
+  }
+  const missing = fencing.unfencable?.detail ?? fencing.missing?.join("; ") ?? "";
+  return {
+    actions: [
+      ...taintForFencing(node, "NoExecute", moment.wall),
+      ...showMoment(remediation, "proof-pending", missing, moment.wall),
+    ],
+    memory,
+  };
+}
+
+function begin(
+  remediation: SBDRemediation,
+  node: KubeNode,
+  memory: OperatorMemory,
+  moment: Moment,
+): ReconcileStep {
+  const nodeName = node.metadata.name;
+  return {
+    actions: [
+      ...showMoment(remediation, "started", "accepted", moment.wall, {
+        nodeName,
+        nodeUID: node.metadata.uid ?? "",
+      }),
+      remediationEvent(
+        remediation,
+        "Normal",
+        "FencingInitiated",
+        `Fencing initiated for node '${nodeName}' via SBD.`,
+      ),
+    ],
+    memory,
+  };
+}
+
+/** Finalizer first, then the taint: what must stand before anybody may write a message. */
+function prepare(remediation: SBDRemediation, node: KubeNode, moment: Moment): readonly Action[] {
+  const finalizers = remediation.metadata.finalizers ?? [];
+  if (!finalizers.includes(REMEDIATION_FINALIZER)) {
+    return [
+      {
+        type: "set-remediation-finalizers",
+        target: targetOf(remediation),
+        finalizers: [...finalizers, REMEDIATION_FINALIZER],
+      },
+    ];
+  }
+  return taintForFencing(node, "NoSchedule", moment.wall);
+}
+
+function nameFencer(
+  remediation: SBDRemediation,
+  slot: SBDNode,
+  config: SBDConfig,
+  fencer: string,
+  memory: OperatorMemory,
+  moment: Moment,
+): ReconcileStep {
+  const uid = remediation.metadata.uid ?? "";
+  const before = remediation.status.fencing?.agent ?? "";
+  const spent = memory.requests.get(uid)?.spent ?? [];
+  const message = `${fencer} is named to fence it`;
+  return {
+    actions: [
+      ...showMoment(remediation, "started", message, moment.wall, {
+        fencing: {
+          agent: fencer,
+          agentNamedTime: moment.wall,
+          configName: config.metadata.name,
+          nodeID: slot.spec.nodeID,
+          state: "Waiting",
+          // What the fencer before it said is not this one's word.
+          bootID: null,
+          machineID: null,
+          messageDurableTime: null,
+          missing: null,
+          unfencable: null,
+          reason: null,
+          observed: null,
+        },
+      }),
+      remediationEvent(remediation, "Normal", "FencerNamed", message),
+    ],
+    memory: rememberRequest(memory, uid, {
+      spent: before === "" ? spent : [...spent, before],
+      replacedMs: before === "" ? null : moment.nowMs,
+      progressMs: moment.nowMs,
+    }),
+  };
+}
+
+/** Proof stands for good, whatever comes after it. */
+function afterProof(
+  remediation: SBDRemediation,
+  snapshot: Snapshot,
+  node: KubeNode | null,
+  outcome: "fenced" | "succeeded",
+  moment: Moment,
+): Action[] {
+  const deadBootID = remediation.status.fencing?.evidence?.bootID ?? "";
+  if (outcome === "succeeded") {
+    return node === null ? [] : clearOutOfService(node, deadBootID);
+  }
+  if (node === null) {
+    return showMoment(remediation, "finished", "", moment.wall);
+  }
+  const { remediationStrategy } = remediation.spec;
+  const release = releaseWork(snapshot, node, deadBootID, remediationStrategy, moment.wall);
+  return release.released
+    ? [
+        ...showMoment(remediation, "finished", "", moment.wall),
+        remediationEvent(remediation, "Normal", "RemediationFinished", "Remediation finished"),
+      ]
+    : [...release.actions, ...showMoment(remediation, "fenced", release.detail, moment.wall)];
+}
+
+/** Said at once, and failed at M: a rollout, a late reboot or an administrator may still prove it. */
+function failAtBound(
+  remediation: SBDRemediation,
+  node: KubeNode,
+  config: SBDConfig | null,
+  detail: string,
+  memory: OperatorMemory,
+  moment: Moment,
+): ReconcileStep {
+  const known = memory.requests.get(remediation.metadata.uid ?? "");
+  const boundMs = config === null ? 0 : timingOf(config).msgwaitMs;
+  const waitedMs = moment.nowMs - (known?.firstSeenMs ?? moment.nowMs);
+  if (waitedMs >= boundMs) {
+    return fail(remediation, `${node.metadata.name} cannot be fenced: ${detail}`, memory, moment);
+  }
+  const message = `${detail}; fails after ${seconds(boundMs)} unless that changes`;
+  return { actions: showMoment(remediation, "started", message, moment.wall), memory };
+}
+
+function fail(
+  remediation: SBDRemediation,
+  detail: string,
+  memory: OperatorMemory,
+  moment: Moment,
+): ReconcileStep {
+  const named = nodeOfRemediation(remediation);
+  const nodeName = named.ok ? named.nodeName : remediation.metadata.name;
+  return {
+    actions: [
+      ...showMoment(remediation, "failed", detail, moment.wall),
+      remediationEvent(
+        remediation,
+        "Warning",
+        "FencingFailed",
+        `Failed to fence node '${nodeName}' via SBD: ${detail}`,
+      ),
+    ],
+    memory,
+  };
+}
+
+/** NodeHealthCheck waits no longer: no new message is written; one that stands may still kill. */
+function timeOut(
+  remediation: SBDRemediation,
+  memory: OperatorMemory,
+  moment: Moment,
+): ReconcileStep {
+  const { fencing } = remediation.status;
+  const withdrawn = fencing === undefined ? {} : { fencing: { agent: "" } };
+  return {
+    actions: [
+      ...showMoment(
+        remediation,
+        "timed-out",
+        "NodeHealthCheck timed the remediation out before the node was proven dead",
+        moment.wall,
+        withdrawn,
+      ),
+      remediationEvent(
+        remediation,
+        "Normal",
+        "RemediationStopped",
+        "NHC added the timed-out annotation, remediation will be stopped",
+      ),
+    ],
+    memory,
+  };
+}

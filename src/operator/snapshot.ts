@@ -1,0 +1,76 @@
+import type { SBDConfig } from "../api/sbd-config.ts";
+import type { SBDNode } from "../api/sbd-node.ts";
+import type { SBDRemediation } from "../api/sbd-remediation.ts";
+import { nodeOfRemediation } from "../api/node-of-remediation.ts";
+import { REMEDIATION_FINALIZER } from "../api/remediation-names.ts";
+import { deriveTiming, defaultWatchdogMs, type Timing } from "../timing/contract.ts";
+import type { KubeDaemonSet, KubeNode, KubePod, KubeVolumeAttachment } from "./kube-object.ts";
+
+/** What the caches hold. It may be old: no safety rests on it, every write carries what it saw. */
+export type Snapshot = {
+  readonly configs: readonly SBDConfig[];
+  readonly sbdNodes: readonly SBDNode[];
+  readonly remediations: readonly SBDRemediation[];
+  readonly nodes: readonly KubeNode[];
+  readonly pods: readonly KubePod[];
+  readonly volumeAttachments: readonly KubeVolumeAttachment[];
+  readonly daemonSets: readonly KubeDaemonSet[];
+};
+
+/** Time for a reconciler: the clock nobody slews to wait by, the wall clock to write down. */
+export type Moment = {
+  readonly nowMs: number;
+  /** RFC 3339. */
+  readonly wall: string;
+};
+
+export function nodeNamed(snapshot: Snapshot, name: string): KubeNode | null {
+  return snapshot.nodes.find((node) => node.metadata.name === name) ?? null;
+}
+
+export function configNamed(snapshot: Snapshot, name: string): SBDConfig | null {
+  return snapshot.configs.find((config) => config.metadata.name === name) ?? null;
+}
+
+export function slotsOfNode(snapshot: Snapshot, nodeName: string): readonly SBDNode[] {
+  return snapshot.sbdNodes.filter(({ spec }) => spec.nodeName === nodeName);
+}
+
+/** Null where the object does not say, or says two things. */
+export function nodeNameOf(remediation: SBDRemediation): string | null {
+  const node = nodeOfRemediation(remediation);
+  return node.ok ? node.nodeName : null;
+}
+
+/** M and the rest, as the SBDConfig asks for it. */
+export function timingOf(config: SBDConfig): Timing {
+  const timeoutMs = config.spec.sbdTimeoutSeconds * 1_000;
+  const asked = config.spec.watchdogTimeoutSeconds;
+  const watchdogMs = asked === undefined ? defaultWatchdogMs(timeoutMs) : asked * 1_000;
+  return deriveTiming({ timeoutMs, watchdogMs });
+}
+
+export type RemediationOutcome = "open" | "fenced" | "succeeded" | "failed";
+
+/** How far the conditions say it is. True and False of `Succeeded` are final. */
+export function outcomeOf(remediation: SBDRemediation): RemediationOutcome {
+  const status = (type: string): string | undefined =>
+    remediation.status.conditions?.find((condition) => condition.type === type)?.status;
+  if (status("Succeeded") === "True") {
+    return "succeeded";
+  }
+  if (status("Succeeded") === "False") {
+    return "failed";
+  }
+  return status("FencingSucceeded") === "True" ? "fenced" : "open";
+}
+
+/** It may still need a message on the device: not deleted, not concluded, ours. */
+export function isOpen(remediation: SBDRemediation): boolean {
+  const { deletionTimestamp, finalizers } = remediation.metadata;
+  return (
+    deletionTimestamp === undefined &&
+    finalizers?.includes(REMEDIATION_FINALIZER) === true &&
+    outcomeOf(remediation) === "open"
+  );
+}
