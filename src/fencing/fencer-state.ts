@@ -45,6 +45,8 @@ export type OpenRequest = {
   readonly refusal: string;
   /** When the last question about it left; null = none is under way. */
   readonly askedMs: number | null;
+  /** Start of the newest GET that was answered; an older answer that comes after it is old news. */
+  readonly answeredMs: number | null;
   readonly confirmation: ManualConfirmation | null;
   /** Epochs of the messages that speak for it: written after its finalizer, or in its name. */
   readonly epochs: readonly number[];

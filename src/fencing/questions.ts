@@ -17,12 +17,17 @@ export function learnRequest(
   reading: RequestReading,
 ): FencerState {
   const known = { ...state, recordedEpoch: Math.max(state.recordedEpoch, reading.epoch) };
-  return updateRequest(known, uid, (request) => ({
-    ...request,
-    grantedMs: reading.granted ? Math.max(request.grantedMs ?? -Infinity, reading.startedMs) : null,
-    refusal: reading.detail,
-    confirmation: reading.confirmation ?? request.confirmation,
-  }));
+  return updateRequest(known, uid, (request) =>
+    request.answeredMs !== null && reading.startedMs < request.answeredMs
+      ? request
+      : {
+          ...request,
+          answeredMs: reading.startedMs,
+          grantedMs: reading.granted ? reading.startedMs : null,
+          refusal: reading.detail,
+          confirmation: reading.confirmation ?? request.confirmation,
+        },
+  );
 }
 
 export function learnNode(state: FencerState, reading: NodeReading): FencerState {
@@ -40,7 +45,7 @@ export function askAgain(state: FencerState, nowMs: number): FencerStep {
   if (state.config.cluster === null) {
     return { state, effects: [] };
   }
-  const everyMs = Math.floor(targetTiming(state).timeoutMs / 4);
+  const everyMs = Math.floor(state.config.contract.timeoutMs / 4);
   const effects: FencerEffect[] = [];
   let asked = state;
   for (const { uid, askedMs } of openRequests(state)) {
@@ -62,7 +67,9 @@ function followNode(
     state.requests.some(({ proof }) => proof === null) &&
     nowMs >= taintFromMs(state, state.message.durableMs);
   const askNode =
-    state.askedNodeMs === null || (wanted && nowMs - state.askedNodeMs >= ASK_NODE_AGAIN_AFTER_MS);
+    state.askedNodeMs === null ||
+    ((wanted || state.node === null || awaitsWord(state)) &&
+      nowMs - state.askedNodeMs >= ASK_NODE_AGAIN_AFTER_MS);
   const raiseTaint =
     wanted &&
     state.node?.last.noExecute !== true &&
@@ -79,6 +86,14 @@ function followNode(
       ...(askNode ? [{ type: "ask-node" } as const] : []),
     ],
   };
+}
+
+/** An administrator has spoken, and without a message only the Node tells of which boot. */
+function awaitsWord({ message, requests }: FencerState): boolean {
+  return (
+    message.kind !== "standing" &&
+    requests.some(({ proof, confirmation }) => proof === null && confirmation !== null)
+  );
 }
 
 /** So early that the taint has stood long enough when M has passed. */

@@ -1,6 +1,5 @@
 import type { FenceRecord } from "../protocol/fence-record.ts";
 import type { FencerState, OpenRequest } from "./fencer-state.ts";
-import { targetTiming } from "./fencer-case.ts";
 
 /** The requests that still want something of this fencer. */
 export function openRequests(state: FencerState): readonly OpenRequest[] {
@@ -24,6 +23,7 @@ export function acceptRequest(
     grantedMs: null,
     refusal: "",
     askedMs: null,
+    answeredMs: null,
     confirmation: null,
     epochs: [],
     missing: [],
@@ -45,11 +45,14 @@ export function updateRequest(
   };
 }
 
-/** A consistent GET that began within T granted it; without a cluster everything is granted. */
+/**
+ * A consistent GET that began within the device's T granted it; without a cluster everything is
+ * granted. A target that lives by a longer T makes no old answer newer.
+ */
 export function isGranted(state: FencerState, request: OpenRequest, nowMs: number): boolean {
   return (
     state.config.cluster === null ||
-    (request.grantedMs !== null && nowMs - request.grantedMs <= targetTiming(state).timeoutMs)
+    (request.grantedMs !== null && nowMs - request.grantedMs <= state.config.contract.timeoutMs)
   );
 }
 
