@@ -22,6 +22,7 @@ export type Evidence =
 export type Missing = { readonly code: MissingCode; readonly detail: string };
 
 /**
+ * - `NO_MESSAGE`       no message stands, and nobody vouches for the boot that the Node tells
  * - `NO_AUTHORITY`     nobody answers for the cluster, so time alone proves nothing
  * - `PAUSABLE`         the nodes may be paused, so time alone proves nothing
  * - `MSGWAIT`          M has not passed
@@ -41,6 +42,7 @@ export type Missing = { readonly code: MissingCode; readonly detail: string };
  *   `TWO_MACHINES`     what the other rows lack
  */
 export type MissingCode =
+  | "NO_MESSAGE"
   | "NO_AUTHORITY"
   | "PAUSABLE"
   | "MSGWAIT"

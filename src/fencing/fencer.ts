@@ -5,7 +5,9 @@ import type { NodeReading, RequestReading } from "./authority.ts";
 import type { FencerEffect, FencerMoment, FencerStep } from "./fencer-step.ts";
 import { fenceCase } from "./fencer-case.ts";
 import type { FencerState, OpenRequest } from "./fencer-state.ts";
-import { judgeDeath } from "./judgement.ts";
+import { recordIn } from "../observation/sightings.ts";
+import { missing, type Verdict } from "./evidence.ts";
+import { judgeDeath, judgeWord } from "./judgement.ts";
 import { tendMessage, writeFailed, written } from "./message-writing.ts";
 import { askAgain, learnNode, learnRequest } from "./questions.ts";
 import { acceptRequest, isGranted, openRequests, updateRequest } from "./requests.ts";
@@ -105,16 +107,32 @@ function judgeRequests(state: FencerState, nowMs: number): FencerState {
   return {
     ...state,
     requests: state.requests.map((request) => {
-      const fence = fenceCase(state, request, nowMs);
-      if (fence === null || request.proof !== null) {
+      if (request.proof !== null) {
         return request;
       }
-      const verdict = judgeDeath(fence);
+      const fence = fenceCase(state, request, nowMs);
+      const verdict =
+        fence === null ? judgeWithoutMessage(state, request, nowMs) : judgeDeath(fence);
       return verdict.kind === "proven"
         ? { ...request, proof: verdict.evidence, missing: [] }
         : { ...request, missing: verdict.missing };
     }),
   };
+}
+
+/**
+ * Where no message stands, be it that no boot can be addressed or that nothing can be written, only
+ * an administrator's word is left: for the boot that the Node tells now, and the slot too if it
+ * shows one.
+ */
+function judgeWithoutMessage(state: FencerState, request: OpenRequest, nowMs: number): Verdict {
+  const { node, config, sightings } = state;
+  const shown = recordIn(sightings.heartbeats.get(config.target.nodeID));
+  const fresh = node !== null && nowMs - node.last.startedMs <= config.contract.timeoutMs;
+  const bootID = fresh && node.last.nodeUID !== null ? node.last.bootID : "";
+  return bootID === "" || (shown !== null && shown.bootID !== bootID)
+    ? missing("NO_MESSAGE", "no fence message stands")
+    : judgeWord(request.confirmation, request.uid, bootID);
 }
 
 /** A proof is declared by the fencer that is named now, as a fresh GET has shown. */

@@ -1,3 +1,4 @@
+import type { ManualConfirmation } from "./authority.ts";
 import { judgeAcknowledged } from "./acknowledged.ts";
 import { judgeBounded } from "./bounded.ts";
 import type { Verdict } from "./evidence.ts";
@@ -20,14 +21,17 @@ export function judgeDeath(fence: FenceCase): Verdict {
   );
 }
 
+function judgeConfirmed({ confirmation, request, message }: FenceCase): Verdict {
+  return judgeWord(confirmation, request.uid, message.record.targetBootID);
+}
+
 /** An administrator's word counts for the request and the boot it names, and for no other. */
-function judgeConfirmed(fence: FenceCase): Verdict {
-  const { confirmation, request, message } = fence;
-  if (
-    confirmation === null ||
-    confirmation.requestUID !== request.uid ||
-    confirmation.bootID !== message.record.targetBootID
-  ) {
+export function judgeWord(
+  confirmation: ManualConfirmation | null,
+  requestUID: string,
+  deadBootID: string,
+): Verdict {
+  if (confirmation?.requestUID !== requestUID || confirmation.bootID !== deadBootID) {
     return { kind: "missing", missing: [] };
   }
   const { bootID, by, at } = confirmation;
