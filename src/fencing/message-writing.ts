@@ -1,4 +1,4 @@
-import { recordIn, sameFenceSlot } from "../observation/sightings.ts";
+import { recordIn, sameFenceSlot, type Sightings } from "../observation/sightings.ts";
 import type { FenceRecord, FenceSlot } from "../protocol/fence-record.ts";
 import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
 import { movedLate } from "./bounded.ts";
@@ -14,7 +14,7 @@ export const WRITE_ATTEMPTS_MAX = 5;
 /** Writes the message, guards it while it stands, and writes it anew when it is not what it was. */
 export function tendMessage(state: FencerState, moment: FencerMoment): FencerStep {
   const guarded = supersede(state, moment.nowMs);
-  const adopted = adopt(guarded, moment.nowMs);
+  const adopted = yieldToNewer(adopt(guarded, moment.nowMs));
   const { message } = adopted;
   switch (message.kind) {
     case "none":
@@ -76,16 +76,20 @@ export function writeFailed(
   };
 }
 
-/** The slot's last heartbeat, if it is the target's and was read within T: whom to address. */
+/** The slot's last heartbeat, if it is the target's and both slots were read within T: whom to address. */
 export function addressee(state: FencerState, nowMs: number): HeartbeatRecord | null {
   const { config, sightings } = state;
   const record = recordIn(sightings.heartbeats.get(config.target.nodeID));
-  const readMs = sightings.heartbeatsRead?.startedMs ?? -Infinity;
   return record !== null &&
     record.nodeName === config.target.nodeName &&
-    nowMs - readMs <= targetTiming(state).timeoutMs
+    nowMs - lastLookMs(sightings) <= config.contract.timeoutMs
     ? record
     : null;
+}
+
+/** Start of the older of the two regions' last reads. */
+function lastLookMs({ heartbeatsRead, fencesRead }: Sightings): number {
+  return Math.min(heartbeatsRead?.startedMs ?? -Infinity, fencesRead?.startedMs ?? -Infinity);
 }
 
 /** Gives a standing message up when it is not what this fencer wrote, or not what is needed. */
@@ -116,32 +120,71 @@ function supersede(state: FencerState, nowMs: number): FencerState {
 
 /**
  * Takes over a message that already stands, dated by this fencer's own first sight of it; also one
- * of its own that landed after it was given up.
+ * of its own that landed after its attempt had failed.
+ *
+ * It need not be addressed to the boot that beats now: that boot may be the one which proves the
+ * addressed one dead, and to address it would reboot it a second time.
  */
 function adopt(state: FencerState, nowMs: number): FencerState {
   const { config, sightings, message } = state;
   const sight = sightings.fences.get(config.target.nodeID);
   const boot = addressee(state, nowMs);
-  const seeking = message.kind === "none" || message.kind === "unwritable";
+  const request = writer(state, nowMs);
   if (
-    !seeking ||
+    message.kind === "writing" ||
+    message.kind === "standing" ||
     sight?.slot.kind !== "fence" ||
     boot === null ||
-    sight.slot.record.targetBootID !== boot.bootID ||
+    request === null ||
     sight.slot.record.targetMachineID !== boot.machineID ||
     sight.slot.record.epoch < state.recordedEpoch ||
-    sight.slot.record.epoch <= state.supersededEpoch ||
-    writer(state, nowMs) === null
+    sight.slot.record.epoch <= state.supersededEpoch
   ) {
     return state;
   }
   const { record } = sight.slot;
-  const own = message.kind === "unwritable" && message.record.epoch === record.epoch;
+  const fromMs = Math.max(sight.shownMs, request.finalizerMs);
+  if (record.targetBootID !== boot.bootID && beganBefore(state, boot, fromMs)) {
+    return state;
+  }
+  const own =
+    message.kind !== "none" &&
+    message.record.epoch === record.epoch &&
+    record.fencerName === config.name;
   const submittedMs = own ? message.firstSubmittedMs : null;
   return {
     ...noteEpoch(state, record, submittedMs),
     message: { kind: "standing", record, submittedMs, durableMs: sight.shownMs },
   };
+}
+
+function beganBefore(state: FencerState, boot: HeartbeatRecord, instantMs: number): boolean {
+  const slot = state.sightings.heartbeats.get(state.config.target.nodeID);
+  const sighting = slot?.boots.find(({ record }) => record.bootID === boot.bootID);
+  return sighting !== undefined && sighting.bootMaxMs < instantMs;
+}
+
+/** A message whose attempts fail is given up when its epoch no longer exceeds what is known. */
+function yieldToNewer(state: FencerState): FencerState {
+  const { message, config } = state;
+  if (message.kind !== "retrying") {
+    return state;
+  }
+  const { epoch } = message.record;
+  const slot = state.sightings.fences.get(config.target.nodeID)?.slot;
+  const standing = slot?.kind === "fence" || slot?.kind === "cleared" ? slot.record : null;
+  const outranked =
+    state.recordedEpoch > epoch ||
+    (standing !== null &&
+      (standing.epoch > epoch ||
+        (standing.epoch === epoch && standing.fencerName !== config.name)));
+  return outranked
+    ? {
+        ...state,
+        message: { kind: "none" },
+        supersededEpoch: Math.max(state.supersededEpoch, epoch),
+      }
+    : state;
 }
 
 function writeFirst(state: FencerState, moment: FencerMoment): FencerStep {
@@ -202,11 +245,17 @@ function submit(
   };
 }
 
-/** An unproven request that grants the write now, or null. */
+/**
+ * An unproven request that grants the write now, or null. Both slots must have been read since its
+ * finalizer: an epoch that was used and obeyed before must not be used for it again.
+ */
 function writer(state: FencerState, nowMs: number): OpenRequest | null {
   return (
     openRequests(state).find(
-      (request) => request.proof === null && isGranted(state, request, nowMs),
+      (request) =>
+        request.proof === null &&
+        isGranted(state, request, nowMs) &&
+        lastLookMs(state.sightings) >= request.finalizerMs,
     ) ?? null
   );
 }
