@@ -89,7 +89,6 @@ const HOST_PATHS = [
 ] as const;
 
 function agentEnvironment({ metadata, spec }: SBDConfig): readonly unknown[] {
-  const fieldOf = (fieldPath: string): unknown => ({ fieldRef: { fieldPath } });
   return [
     { name: "NODE_NAME", valueFrom: fieldOf("spec.nodeName") },
     { name: "POD_NAME", valueFrom: fieldOf("metadata.name") },
@@ -108,6 +107,10 @@ function agentEnvironment({ metadata, spec }: SBDConfig): readonly unknown[] {
     { name: "SBD_METRICS_PORT", value: String(spec.metricsPort) },
     { name: "SBD_HOST_ROOT", value: HOST_ROOT },
   ];
+}
+
+function fieldOf(fieldPath: string): unknown {
+  return { fieldRef: { fieldPath } };
 }
 
 function excluding(nodeNames: readonly string[]): Readonly<Record<string, unknown>> {
