@@ -1,0 +1,122 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import { deriveTiming, msgwaitArithmetic, seconds, TimingError } from "../timing/contract.ts";
+import { activityBetween } from "./device-activity.ts";
+import { answerOf, openDeviceClient } from "./device-client.ts";
+import { deviceDocument, type DeviceDocument, type HeaderDocument } from "./device-document.ts";
+import type { DeviceSurvey } from "./device-survey.ts";
+import { textFields, textTable } from "./text-table.ts";
+import type { Terminal } from "./terminal.ts";
+
+export type DeviceShowOptions = { readonly path: string; readonly watchSeconds: number | null };
+
+const GIVE_UP_MS = 30_000;
+
+/** `sbdctl device show`. @throws {CliError} `DEVICE`, `DEVICE_SILENT` */
+export async function showDevice(
+  { path, watchSeconds }: DeviceShowOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const client = openDeviceClient(path);
+  try {
+    const look = (): Promise<DeviceSurvey> =>
+      answerOf(terminal, path, client.ask({ op: "survey" }), GIVE_UP_MS);
+    let survey = await look();
+    let moved: readonly number[] | null = null;
+    if (watchSeconds !== null) {
+      terminal.note(`Looking again in ${watchSeconds} s ...`);
+      await delay(watchSeconds * 1_000);
+      const before = survey;
+      survey = await look();
+      ({ moved } = activityBetween(before, survey));
+    }
+    const document = deviceDocument(survey, moved);
+    terminal.answer(document, textOf(path, survey, document));
+  } finally {
+    await client.close();
+  }
+}
+
+function textOf(path: string, survey: DeviceSurvey, document: DeviceDocument): string {
+  const { header, slots, fences, unreadable } = document;
+  const parts = [
+    `${path}: ${survey.layout === "Directory" ? "directory" : "device"}, ` +
+      `${survey.sizeBytes} bytes, blocks of ${survey.logicalBlockBytes}`,
+    header === null ? noHeader(survey) : headerText(header),
+    slots.length === 0
+      ? "No heartbeats."
+      : textTable(slots, [
+          ["ID", ({ nodeId }) => String(nodeId)],
+          ["NODE", ({ nodeName }) => nodeName ?? "(Go agent)"],
+          ["STATE", ({ state }) => state],
+          ["SEQUENCE", ({ sequence }) => String(sequence)],
+          ["WRITTEN", ({ timestampNs }) => wallTime(timestampNs)],
+          ["BOOT", ({ bootId }) => bootId ?? "-"],
+          ["SEES", ({ moving }) => moving?.join(",") || "-"],
+          ...(slots.some(({ moved }) => moved !== undefined)
+            ? ([["MOVES", ({ moved }: (typeof slots)[number]) => (moved ? "yes" : "no")]] as const)
+            : []),
+        ]),
+    fences.length === 0
+      ? "No fence messages."
+      : textTable(fences, [
+          ["TARGET", ({ nodeId }) => String(nodeId)],
+          ["MESSAGE", ({ state }) => state],
+          ["REASON", ({ reason }) => reason],
+          ["EPOCH", ({ epoch }) => String(epoch ?? "-")],
+          ["FROM", ({ fencerName, senderId }) => fencerName ?? `(Go fencer ${senderId})`],
+          ["WRITTEN", ({ timestampNs }) => wallTime(timestampNs)],
+          ["ADDRESSED BOOT", ({ targetBootId }) => targetBootId ?? "any"],
+        ]),
+  ];
+  if (unreadable.length > 0) {
+    parts.push(
+      textTable(unreadable, [
+        ["UNREADABLE", ({ region }) => region],
+        ["ID", ({ nodeId }) => String(nodeId)],
+        ["WHY", ({ error }) => error],
+      ]),
+    );
+  }
+  return parts.join("\n\n");
+}
+
+function noHeader({ header, heartbeats }: DeviceSurvey): string {
+  if (header.kind === "unreadable") {
+    return "No readable device header; see below.";
+  }
+  return heartbeats.size === 0
+    ? "No device header: it has not been initialised."
+    : "No device header: agents of the original Go package wrote this device.";
+}
+
+function headerText(header: HeaderDocument): string {
+  return textFields([
+    ["Device UUID", header.deviceUuid],
+    ["Generation", String(header.generation)],
+    ["Cluster", header.clusterName === "" ? "(no name)" : header.clusterName],
+    ["Created", wallTime(header.createdNs)],
+    ["T, W", `${seconds(header.timeoutMs)}, ${seconds(header.watchdogMs)}`],
+    ["Wait for proof", waitText(header)],
+    ["On storage loss", header.onStorageLoss],
+    ["Slot stride", `${header.strideBytes} bytes`],
+  ]);
+}
+
+/** The contract of another program's header may be out of range. */
+function waitText(header: HeaderDocument): string {
+  try {
+    return msgwaitArithmetic(deriveTiming(header));
+  } catch (error) {
+    if (error instanceof TimingError) {
+      return error.message;
+    }
+    throw error;
+  }
+}
+
+/** A clock of whoever wrote it, to the second. */
+export function wallTime(ns: string): string {
+  const date = new Date(Number(BigInt(ns) / 1_000_000n));
+  return Number.isNaN(date.getTime()) ? ns : date.toISOString().replace(/\.\d+Z$/, "Z");
+}
