@@ -1,0 +1,68 @@
+import type { ManualConfirmation, NodeReading, RequestReading } from "../authority.ts";
+
+/** What the API server would answer: one target Node, its SBDNodes, and the requests for it. */
+export type ScenarioCluster = {
+  /** False: no request grants anything. */
+  grants: boolean;
+  /** `status.fencing.agent`; null = whoever asks. */
+  named: string | null;
+  /** `status.fencing.epoch`. */
+  epoch: number;
+  readonly requests: Set<string>;
+  readonly confirmations: Map<string, ManualConfirmation>;
+  nodeUID: string | null;
+  bootID: string;
+  sbdNodes: readonly number[];
+  leaving: readonly number[];
+  /** The taint stands with effect NoExecute. */
+  noExecute: boolean;
+  /** Who is asked to raise the taint does it. */
+  raises: boolean;
+  /** Proofs are recorded. */
+  records: boolean;
+};
+
+export function createScenarioCluster(): ScenarioCluster {
+  return {
+    grants: true,
+    named: null,
+    epoch: 0,
+    requests: new Set(),
+    confirmations: new Map(),
+    nodeUID: "n1",
+    bootID: "A",
+    sbdNodes: [2],
+    leaving: [],
+    noExecute: false,
+    raises: true,
+    records: true,
+  };
+}
+
+export function readRequest(
+  cluster: ScenarioCluster,
+  uid: string,
+  fencer: string,
+): Omit<RequestReading, "startedMs" | "endedMs"> {
+  const named = cluster.named === null || cluster.named === fencer;
+  const granted = cluster.grants && named && cluster.requests.has(uid);
+  return {
+    granted,
+    detail: granted ? "" : "the request is gone, or names another fencer",
+    epoch: cluster.epoch,
+    confirmation: cluster.confirmations.get(uid) ?? null,
+  };
+}
+
+export function readNode(cluster: ScenarioCluster): Omit<NodeReading, "startedMs" | "endedMs"> {
+  return {
+    nodeUID: cluster.nodeUID,
+    bootID: cluster.bootID,
+    noExecute: cluster.noExecute,
+    sbdNodes: cluster.sbdNodes.map((nodeID) => ({
+      name: `c-${nodeID}`,
+      nodeID,
+      leaving: cluster.leaving.includes(nodeID),
+    })),
+  };
+}
