@@ -6,7 +6,7 @@
 import { parseArgs } from "node:util";
 
 import { runScenario } from "./run.ts";
-import { isScenarioName, SCENARIOS, whatWentWrong } from "./scenario.ts";
+import { failedResult, isScenarioName, SCENARIOS, whatWentWrong } from "./scenario.ts";
 import { plainStage, terminalStage } from "./stage.ts";
 
 async function main(): Promise<number> {
@@ -18,7 +18,15 @@ async function main(): Promise<number> {
     return 2;
   }
   const out = process.stdout;
-  const result = await runScenario(scenario, out.isTTY ? terminalStage(out) : plainStage(out));
+  const result = await runScenario(
+    scenario,
+    out.isTTY ? terminalStage(out) : plainStage(out),
+  ).catch((error: unknown) => {
+    console.log(
+      `The demo itself failed: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    return failedResult(scenario);
+  });
   const wrong = whatWentWrong(result);
   for (const what of wrong) {
     console.log(`WRONG: ${what}`);

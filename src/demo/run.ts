@@ -7,7 +7,7 @@ import { monotonicMs } from "../testing/virtual-node.ts";
 import { createCluster, TIMEOUT_SECONDS, WATCHDOG_SECONDS, type Cluster } from "./cluster.ts";
 import { createControlPlane, type ControlPlane, type ControlPlaneEvent } from "./control-plane.ts";
 import { observeSlots, type Observed } from "./outside-observer.ts";
-import { SCENARIOS, type DemoResult, type ScenarioName } from "./scenario.ts";
+import { SCENARIOS, TARGET, type DemoResult, type ScenarioName } from "./scenario.ts";
 
 /** Where a run is shown: a live picture on a terminal, or plain lines. */
 export type Stage = {
@@ -16,7 +16,6 @@ export type Stage = {
   show(cluster: Cluster, controlPlane: ControlPlane): void;
 };
 
-const TARGET = "worker-1";
 const READY_WITHIN_MS = 60_000;
 const HEALTHY_FOR_MS = 30_000;
 const LINES_BEFORE = 5;

@@ -26,6 +26,26 @@ export type DemoResult = {
   readonly falseFences: number;
 };
 
+/** The node that runs the workload, and that befalls what befalls. */
+export const TARGET = "worker-1";
+
+/** Of a run that ended before anything could be told. */
+export function failedResult(scenario: ScenarioName): DemoResult {
+  return {
+    scenario,
+    target: TARGET,
+    outcome: "failed",
+    evidence: null,
+    fenceWrittenMs: null,
+    ackMs: null,
+    deadMs: null,
+    declaredMs: null,
+    oldOwnerLastWriteMs: null,
+    newOwnerFirstWriteMs: null,
+    falseFences: 0,
+  };
+}
+
 export function isScenarioName(name: string): name is ScenarioName {
   return Object.hasOwn(SCENARIOS, name);
 }
