@@ -21,7 +21,7 @@ function replay(body: string): ReturnType<typeof replayScenario> {
 }
 
 test("a replay writes the trace under its command and keeps all else", () => {
-  const { text, title } = replay(`# a comment\n\n${FENCING.replace("> until 80\n", "")}`);
+  const { text, title } = replay(FENCING.replace("> until 80\n", ""));
   assert.equal(title, "A title");
   assert.match(text, /^# A title\n\nWhose data is at stake\.\n\n> fencer F\n/);
   assert.match(text, /> request F R1\n {2}5 F: accepts R1\n$/);
