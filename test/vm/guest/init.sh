@@ -40,7 +40,7 @@ disk() {
 
 # link SERIAL PATH: gives the disk a name of its own, whenever it appears.
 link() {
-  until device=$(disk "$1"); do usleep 100000; done
+  until device=$(disk "$1"); do usleep 50000; done
   ln -sf "$device" "$2"
   echo "vm: disk $1 is $device"
 }
@@ -96,6 +96,12 @@ until settings=$(disk settings); do usleep 20000; done
 tr -d '\000' <"$settings" >/run/vm/settings.sh
 link sbd /dev/sbd-watchdog &
 link workload /dev/workload &
+# A disk that was pulled never appears: go on without it after five seconds.
+tries=0
+until { [ -e /dev/sbd-watchdog ] && [ -e /dev/workload ]; } || [ "$tries" = 100 ]; do
+  usleep 50000
+  tries=$((tries + 1))
+done
 . /run/vm/settings.sh
 echo "vm: ready $BOOT"
 control &

@@ -26,5 +26,11 @@ export const diskUnplugged: Scenario = {
       assert.notEqual((await guest.tryShell(held)).status, 0);
     }
     assert.equal(await cluster.guest("a").shell(readBlock(8)), "still here");
+    const b = cluster.guest("b");
+    const resetMs = monoMs();
+    await b.pressReset();
+    await b.booted(resetMs, 90_000);
+    measure("b is up without the disk after", monoMs() - resetMs);
+    assert.notEqual((await b.tryShell("test -e /dev/sbd-watchdog")).status, 0);
   },
 };
