@@ -28,10 +28,11 @@ export type Action =
       readonly status: StatusPatch<SBDRemediationStatus>;
     }
   | { readonly type: "set-taints"; readonly target: Target; readonly taints: readonly KubeTaint[] }
+  /** All of them: a list is replaced whole, on the version it was read in. */
   | {
-      readonly type: "set-node-condition";
+      readonly type: "set-node-conditions";
       readonly target: Target;
-      readonly condition: KubeNodeCondition;
+      readonly conditions: readonly KubeNodeCondition[];
     }
   | { readonly type: "delete-pod"; readonly target: Target; readonly graceSeconds: number | null }
   | {
@@ -57,7 +58,6 @@ export type Action =
       readonly status: StatusPatch<SBDConfigStatus>;
     }
   | { readonly type: "apply-daemon-set"; readonly manifest: Manifest }
-  | { readonly type: "delete-daemon-set"; readonly target: Target }
   | {
       readonly type: "event";
       readonly about: EventSubject;

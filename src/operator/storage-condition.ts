@@ -31,7 +31,11 @@ export function reconcileStorageConditions(
       lastTransitionTime:
         known?.status === wanted.status ? (known.lastTransitionTime ?? moment.wall) : moment.wall,
     };
-    return [{ type: "set-node-condition", target: targetOf(node), condition }];
+    const conditions = [
+      ...(node.status?.conditions ?? []).filter(({ type }) => type !== STORAGE_UNHEALTHY_CONDITION),
+      condition,
+    ];
+    return [{ type: "set-node-conditions", target: targetOf(node), conditions }];
   });
 }
 

@@ -1,0 +1,154 @@
+import { SBD_CONFIG } from "../../api/sbd-config.ts";
+import { SBD_NODE } from "../../api/sbd-node.ts";
+import { NODE_SLOT_FINALIZER } from "../../api/remediation-names.ts";
+import { SBD_REMEDIATION } from "../../api/sbd-remediation.ts";
+import { API_VERSION } from "../../api/group.ts";
+import type { KubeClient } from "../../kube/kube-client.ts";
+import {
+  DAEMON_SETS,
+  NODES,
+  PODS,
+  resourceTypeOf,
+  type ResourceType,
+} from "../../kube/resource-type.ts";
+import {
+  applyObject,
+  createObject,
+  deleteObject,
+  patchObject,
+  type WriteOutcome,
+} from "../../kube/write-objects.ts";
+import type { Action, Target } from "../action.ts";
+
+const SBD_CONFIGS = resourceTypeOf(SBD_CONFIG);
+const SBD_NODES = resourceTypeOf(SBD_NODE);
+const SBD_REMEDIATIONS = resourceTypeOf(SBD_REMEDIATION);
+const FIELD_MANAGER = "sbd-operator";
+const DONE = { kind: "done" } as const;
+
+/** Of a write, or of what needs none. */
+export type ActionOutcome = { readonly kind: "done" } | WriteOutcome;
+
+export type ActionExecutor = {
+  /** Carries one action out. @throws {KubeError} for outages, or where the outcome is unknown */
+  execute(action: Action): Promise<ActionOutcome>;
+};
+
+/** An event, for whoever records them. */
+export type RecordEvent = (event: Action & { readonly type: "event" }) => void;
+
+/** Writes what the reconcilers want, each on the version of the object it was decided on. */
+export function createActionExecutor(client: KubeClient, recordEvent: RecordEvent): ActionExecutor {
+  /** The last manifest applied under a name: applying it again would only make work. */
+  const applied = new Map<string, string>();
+
+  return {
+    async execute(action) {
+      switch (action.type) {
+        case "set-remediation-finalizers":
+          return await setFinalizers(client, SBD_REMEDIATIONS, action.target, action.finalizers);
+        case "set-sbd-node-finalizers":
+          return await setFinalizers(client, SBD_NODES, action.target, action.finalizers);
+        case "patch-remediation-status":
+          return await patchStatus(client, SBD_REMEDIATIONS, action.target, action.status);
+        case "patch-sbd-node-status":
+          return await patchStatus(client, SBD_NODES, action.target, action.status);
+        case "patch-config-status":
+          return await patchStatus(client, SBD_CONFIGS, action.target, action.status);
+        case "set-taints":
+          return await patchObject(
+            client,
+            NODES,
+            action.target,
+            { kind: "merge", body: { spec: { taints: action.taints } } },
+            preconditionsOf(action.target),
+          );
+        case "set-node-conditions":
+          return await patchStatus(client, NODES, action.target, { conditions: action.conditions });
+        case "delete-pod":
+          return await deleteObject(client, PODS, action.target, {
+            uid: action.target.uid,
+            ...(action.graceSeconds === null ? {} : { gracePeriodSeconds: action.graceSeconds }),
+          });
+        case "create-sbd-node":
+          return await createSbdNode(client, action);
+        case "delete-sbd-node":
+          return await deleteObject(client, SBD_NODES, action.target, { uid: action.target.uid });
+        case "apply-daemon-set": {
+          const { manifest } = action;
+          const key = `${manifest.metadata.namespace}/${manifest.metadata.name}`;
+          const text = JSON.stringify(manifest);
+          if (applied.get(key) === text) {
+            return DONE;
+          }
+          const outcome = await applyObject(client, DAEMON_SETS, manifest, {
+            fieldManager: FIELD_MANAGER,
+            ownership: "force",
+          });
+          if (outcome.kind === "done") {
+            applied.set(key, text);
+          }
+          return outcome;
+        }
+        case "event":
+          recordEvent(action);
+          return DONE;
+      }
+    },
+  };
+}
+
+async function setFinalizers(
+  client: KubeClient,
+  type: ResourceType,
+  target: Target,
+  finalizers: readonly string[],
+): Promise<WriteOutcome> {
+  const patch = { kind: "merge", body: { metadata: { finalizers } } } as const;
+  return await patchObject(client, type, target, patch, preconditionsOf(target));
+}
+
+async function patchStatus(
+  client: KubeClient,
+  type: ResourceType,
+  target: Target,
+  status: Readonly<Record<string, unknown>>,
+): Promise<WriteOutcome> {
+  return await patchObject(
+    client,
+    type,
+    target,
+    { kind: "merge", body: { status } },
+    { subresource: "status", ...preconditionsOf(target) },
+  );
+}
+
+async function createSbdNode(
+  client: KubeClient,
+  { name, spec, config }: Action & { readonly type: "create-sbd-node" },
+): Promise<WriteOutcome> {
+  return await createObject(client, SBD_NODES, {
+    apiVersion: API_VERSION,
+    kind: SBD_NODE.kind,
+    metadata: {
+      name,
+      finalizers: [NODE_SLOT_FINALIZER],
+      ownerReferences: [
+        {
+          apiVersion: API_VERSION,
+          kind: SBD_CONFIG.kind,
+          name: config.name,
+          uid: config.uid,
+        },
+      ],
+    },
+    spec,
+  } as Parameters<typeof createObject>[2]);
+}
+
+function preconditionsOf({ uid, resourceVersion }: Target): {
+  readonly uid: string;
+  readonly resourceVersion: string;
+} {
+  return { uid, resourceVersion };
+}

@@ -1,0 +1,96 @@
+import { SBD_CONFIG, parseSBDConfig } from "../../api/sbd-config.ts";
+import { SBD_NODE, parseSBDNode } from "../../api/sbd-node.ts";
+import { SBD_REMEDIATION, parseSBDRemediation } from "../../api/sbd-remediation.ts";
+import type { InvalidObjectError } from "../../api/invalid-object-error.ts";
+import type { KubeClient } from "../../kube/kube-client.ts";
+import type { KubeObject } from "../../kube/kube-object.ts";
+import { parseOnce } from "../../kube/parse-once.ts";
+import { resourceCache, type ResourceCache } from "../../kube/resource-cache.ts";
+import {
+  DAEMON_SETS,
+  NODES,
+  PODS,
+  resourceTypeOf,
+  VOLUME_ATTACHMENTS,
+  type ResourceType,
+} from "../../kube/resource-type.ts";
+import type { KubeDaemonSet, KubeNode, KubePod, KubeVolumeAttachment } from "../kube-object.ts";
+import type { Snapshot } from "../snapshot.ts";
+
+export type SnapshotSource = {
+  /** Null until every cache has its first list. */
+  current(): Snapshot | null;
+  close(): void;
+};
+
+export type SnapshotSourceOptions = {
+  readonly namespace: string;
+  readonly onChange: () => void;
+  readonly log: (level: "info" | "warn", message: string) => void;
+};
+
+/** Caches of everything the reconcilers look at. Objects that cannot be read are left out, and said. */
+export function snapshotSource(client: KubeClient, options: SnapshotSourceOptions): SnapshotSource {
+  const { log, onChange } = options;
+  const cacheOf = (type: ResourceType, namespace?: string): ResourceCache =>
+    resourceCache(client, type, {
+      onChange,
+      onTrouble: (trouble) =>
+        trouble === null
+          ? log("info", `${type.plural}: the API server answers again`)
+          : log("warn", `${type.plural}: ${trouble}`),
+      ...(namespace === undefined ? {} : { namespace }),
+    });
+  const configs = cacheOf(resourceTypeOf(SBD_CONFIG));
+  const sbdNodes = cacheOf(resourceTypeOf(SBD_NODE));
+  const remediations = cacheOf(resourceTypeOf(SBD_REMEDIATION));
+  const nodes = cacheOf(NODES);
+  const pods = cacheOf(PODS);
+  const volumeAttachments = cacheOf(VOLUME_ATTACHMENTS);
+  const daemonSets = cacheOf(DAEMON_SETS, options.namespace);
+  const all = [configs, sbdNodes, remediations, nodes, pods, volumeAttachments, daemonSets];
+  const readConfig = reader(parseSBDConfig, log);
+  const readSbdNode = reader(parseSBDNode, log);
+  const readRemediation = reader(parseSBDRemediation, log);
+
+  return {
+    current() {
+      if (all.some((cache) => !cache.synced)) {
+        return null;
+      }
+      return {
+        configs: configs.snapshot().flatMap(readConfig),
+        sbdNodes: sbdNodes.snapshot().flatMap(readSbdNode),
+        remediations: remediations.snapshot().flatMap(readRemediation),
+        nodes: nodes.snapshot() as unknown as readonly KubeNode[],
+        pods: pods.snapshot() as unknown as readonly KubePod[],
+        volumeAttachments:
+          volumeAttachments.snapshot() as unknown as readonly KubeVolumeAttachment[],
+        daemonSets: daemonSets.snapshot() as unknown as readonly KubeDaemonSet[],
+      };
+    },
+    close() {
+      for (const cache of all) {
+        cache.close();
+      }
+    },
+  };
+}
+
+function reader<T>(
+  parse: (
+    object: unknown,
+  ) =>
+    | { readonly ok: true; readonly value: T }
+    | { readonly ok: false; readonly error: InvalidObjectError },
+  log: SnapshotSourceOptions["log"],
+): (object: KubeObject) => readonly T[] {
+  return parseOnce((object) => {
+    const parsed = parse(object);
+    if (parsed.ok) {
+      return [parsed.value];
+    }
+    log("warn", parsed.error.message);
+    return [];
+  });
+}
