@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { HeartbeatRecord, HeartbeatSlot } from "../protocol/heartbeat-record.ts";
 import { movingNodeIDs, NO_SIGHTINGS, sightFences, sightHeartbeats } from "./sightings.ts";
 import type { Sightings } from "./sightings.ts";
