@@ -6,7 +6,7 @@ NATIVE := build/sys.node build/interpose.so
 CFLAGS := -O2 -fPIC -shared -std=gnu11 -Wall -Wextra -Werror
 SCENARIO ?= partition
 
-.PHONY: help setup test demo bench format clean
+.PHONY: help setup test demo bench scenarios format clean
 
 help:
 	@printf 'make demo [SCENARIO=%s]   a cluster loses a node and keeps its data\n' \
@@ -38,6 +38,9 @@ demo: setup
 
 bench: setup
 	@npm run --silent bench
+
+scenarios: setup
+	@REWRITE_SCENARIOS=1 node_modules/.bin/node --test 'src/*/scenarios.test.ts'
 
 format: setup
 	@npm run --silent format
