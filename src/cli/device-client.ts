@@ -36,8 +36,10 @@ export function openDeviceClient(devicePath: string): DeviceClient {
   const child = fork(fileURLToPath(new URL("device-process.ts", import.meta.url)), [devicePath], {
     // Slots are maps and timestamps bigints.
     serialization: "advanced",
-    stdio: ["ignore", "ignore", "inherit", "ipc"],
+    // None of ours: while it hangs it would hold open the pipes that others read us by.
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
+  child.stderr?.on("data", (text: Buffer) => process.stderr.write(text));
   const pending = new Map<number, Pending>();
   let ids = 0;
 
@@ -82,6 +84,7 @@ export function openDeviceClient(devicePath: string): DeviceClient {
     close() {
       // It may hang in the kernel, and is not waited for.
       child.kill("SIGKILL");
+      child.stderr?.destroy();
       child.unref();
       child.channel?.unref();
       return Promise.resolve();
