@@ -86,11 +86,6 @@ export function watchdogOpened(
       ? "the watchdog does not say what timeout it runs with. The node runs unarmed"
       : whyWatchdogTooSlow(reportedSeconds, watchdog.factor, timing);
   const armed = watchdog.canArm && whyNot === null;
-  if (!armed && !mustBePetted(config)) {
-    const message = whyNot ?? "the watchdog cannot be armed";
-    const refused = refuse(state, message);
-    return { state: refused.state, effects: [{ type: "release-watchdog" }, ...refused.effects] };
-  }
   const open: AgentState = {
     ...state,
     watchdog: {
@@ -103,6 +98,11 @@ export function watchdogOpened(
   if (state.life.kind === "latched" || state.life.kind === "conflict") {
     // Condemned while it was being opened: hold it, pet it never.
     return { state: open, effects: [] };
+  }
+  if (!armed && !mustBePetted(config)) {
+    const message = whyNot ?? "the watchdog cannot be armed";
+    const refused = refuse(state, message);
+    return { state: refused.state, effects: [{ type: "release-watchdog" }, ...refused.effects] };
   }
   const deadlineMs = (armed ? state.lastGood.startedMs : nowMs) + timing.timeoutMs;
   const reportedMs = (reportedSeconds ?? Infinity) * 1_000;
