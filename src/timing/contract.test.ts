@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { assert as assertProperty, integer, property, record } from "fast-check";
+import * as fc from "fast-check";
 
 import {
   defaultWatchdogMs,
@@ -15,9 +15,9 @@ import {
   WATCHDOG_MS_MIN,
 } from "./contract.ts";
 
-const contract = record({
-  timeoutMs: integer({ min: TIMEOUT_MS_MIN, max: TIMEOUT_MS_MAX }),
-  watchdogMs: integer({ min: WATCHDOG_MS_MIN, max: WATCHDOG_MS_MAX }),
+const contract = fc.record({
+  timeoutMs: fc.integer({ min: TIMEOUT_MS_MIN, max: TIMEOUT_MS_MAX }),
+  watchdogMs: fc.integer({ min: WATCHDOG_MS_MIN, max: WATCHDOG_MS_MAX }),
 });
 const SEED = { seed: 20, numRuns: 2_000 };
 
@@ -47,8 +47,8 @@ test("a pass is begun every second, or ten times in T where that is more often",
 });
 
 test("every contract leaves room for a process that dies just before its watchdog fires", () => {
-  assertProperty(
-    property(contract, ({ timeoutMs, watchdogMs }) => {
+  fc.assert(
+    fc.property(contract, ({ timeoutMs, watchdogMs }) => {
       const timing = deriveTiming({ timeoutMs, watchdogMs });
       const petsEnd = timeoutMs;
       const closedJustBeforeItFires = petsEnd + watchdogMs;
@@ -66,8 +66,8 @@ test("every contract leaves room for a process that dies just before its watchdo
 
 test("the folk rule of twice the watchdog timeout is not safe for any contract", () => {
   // Measured on another daemon: W = 2 s, success declared at 4.2 s, the node died at 4.6 s.
-  assertProperty(
-    property(contract, ({ timeoutMs, watchdogMs }) => {
+  fc.assert(
+    fc.property(contract, ({ timeoutMs, watchdogMs }) => {
       const { longestLifeMs, msgwaitMs } = deriveTiming({ timeoutMs, watchdogMs });
       const folk = 2 * watchdogMs;
       assert.ok(folk < longestLifeMs, "declared while the node may still run");
@@ -123,8 +123,8 @@ test("where header and target differ, the longer of each number counts", () => {
   const header = { timeoutMs: 5_000, watchdogMs: 10_000 };
   const target = { timeoutMs: 30_000, watchdogMs: 4_000 };
   assert.deepEqual(longerContract(header, target), { timeoutMs: 30_000, watchdogMs: 10_000 });
-  assertProperty(
-    property(contract, contract, (a, b) => {
+  fc.assert(
+    fc.property(contract, contract, (a, b) => {
       const both = deriveTiming(longerContract(a, b)).msgwaitMs;
       assert.ok(both >= deriveTiming(a).msgwaitMs && both >= deriveTiming(b).msgwaitMs);
     }),
@@ -136,8 +136,8 @@ test("the default W is half of T in whole seconds, and always a contract", () =>
   assert.equal(defaultWatchdogMs(30_000), 15_000);
   assert.equal(defaultWatchdogMs(3_000), 2_000);
   assert.equal(defaultWatchdogMs(3_600_000), 60_000);
-  assertProperty(
-    property(contract, ({ timeoutMs }) => {
+  fc.assert(
+    fc.property(contract, ({ timeoutMs }) => {
       const watchdogMs = defaultWatchdogMs(timeoutMs);
       assert.equal(watchdogMs % 1_000, 0);
       assert.ok(deriveTiming({ timeoutMs, watchdogMs }).msgwaitMs > timeoutMs);

@@ -274,6 +274,7 @@ export class AgentProcess {
       land: () => {
         host.device.putHeartbeat(record.nodeID, bytes);
         host.note(record.fenced ? "acknowledged" : "beat");
+        if (record.fenced && record.armed) host.armedAcknowledgementMs ??= host.nowMs;
         this.#sayBeat(record);
         if (this.#alive) this.#dies("after", effect.type);
       },

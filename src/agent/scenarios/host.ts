@@ -1,4 +1,5 @@
 import type { AgentConfig, BootMemory } from "../agent-config.ts";
+import { isArmed } from "../agent-state.ts";
 import type { RebootMethod } from "../effect.ts";
 import { AgentProcess } from "./agent-process.ts";
 import type { DiskWorld } from "./disk-worker.ts";
@@ -66,6 +67,13 @@ export class Host implements DiskWorld {
   runWritable = true;
   /** What a consistent list shows; null = the API does not answer. */
   api: { readonly openRequests: number } | null = null;
+  /**
+   * What the agent's SBDNode says: leaving from when it was told so, staying only once armed again.
+   * An armed heartbeat that lands late must not meet an SBDNode that says the node stays.
+   */
+  sbdNodeLeaving = false;
+  /** When the first `fenced` record of an armed boot landed. */
+  armedAcknowledgementMs: number | null = null;
   #trace: string[] = [];
 
   constructor(options: HostOptions) {
@@ -217,6 +225,8 @@ export class Host implements DiskWorld {
     const leaving = process?.state.life.kind === "leaving";
     this.timeline.at(startedMs + API_READ_EVERY_MS, () => this.#readApi());
     if (api === null || process === null) return;
+    if (leaving) this.sbdNodeLeaving = true;
+    else if (isArmed(process.state)) this.sbdNodeLeaving = false;
     const { openRequests } = api;
     this.timeline.at(startedMs + API_READ_TAKES_MS, () =>
       process.deliver({ type: "api-read", startedMs, openRequests, leaving }),
