@@ -1,0 +1,22 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import type { ApiServer } from "../../testing/apiserver/start-api-server.ts";
+import { createKubeClient, type KubeClient } from "../kube-client.ts";
+import { loadKubeConfig } from "../kube-config.ts";
+
+/** A client of an embedded API server, through a kubeconfig file as in production. */
+export function embeddedClient(
+  server: ApiServer,
+  { token = server.adminToken, userAgent = "kube-test" } = {},
+): KubeClient {
+  const directory = mkdtempSync(join(tmpdir(), "sbd-kubeconfig-"));
+  try {
+    const file = join(directory, "config");
+    writeFileSync(file, server.kubeconfig(token));
+    return createKubeClient(loadKubeConfig({ KUBECONFIG: file }), userAgent);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}

@@ -1,0 +1,17 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+const WITHIN_MS = 20_000;
+const POLL_MS = 5;
+
+/**
+ * Waits for something that makes no event.
+ *
+ * @throws {Error} when it has not come to be after a generous while
+ */
+export async function until(what: string, holds: () => boolean): Promise<void> {
+  const endMs = performance.now() + WITHIN_MS;
+  while (!holds()) {
+    if (performance.now() > endMs) throw new Error(`Not within ${WITHIN_MS} ms: ${what}`);
+    await delay(POLL_MS);
+  }
+}
