@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { at } from "./json.ts";
+import { at, textOf } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import { send } from "./rest-client.ts";
 import { startApiServer } from "./start-api-server.ts";
@@ -149,7 +149,7 @@ test("a requested token is bound to its pod and names the pod's node", async () 
   const path = "/api/v1/namespaces/default/serviceaccounts/agent/token";
   const { code, body } = await send(server, "POST", path, request);
   assert.equal(code, 201);
-  const token = String(at(body, "status", "token"));
+  const token = textOf(at(body, "status", "token"));
   const self = await send(
     server,
     "POST",
@@ -203,7 +203,7 @@ test("a policy compares with the old object; without a reason its denial is Inva
   );
   assert.equal(denied.code, 422);
   assert.equal(denied.body["reason"], "Invalid");
-  assert.match(String(denied.body["message"]), /denied request: the status is frozen$/);
+  assert.match(textOf(denied.body["message"]), /denied request: the status is frozen$/);
 });
 
 test("a binding that warns lets the request through and says so", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { at } from "./json.ts";
+import { at, textOf } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import { RestWatch, send } from "./rest-client.ts";
 import { startApiServer } from "./start-api-server.ts";
@@ -70,6 +70,11 @@ function widget(name: string, spec: JsonObject = {}): JsonObject {
   return { apiVersion: "test.example/v1", kind: "Widget", metadata: { name }, spec };
 }
 
+function condition(type: string): JsonObject {
+  const status = { conditions: [{ type, status: "True" }] };
+  return { apiVersion: "test.example/v1", kind: "Widget", metadata: {}, status };
+}
+
 test("a CRD is established at once and its resource is in discovery", async () => {
   const stored = server.objects.get("customresourcedefinitions", "widgets.test.example");
   assert.equal(at(stored, "status", "conditions", 1, "type"), "Established");
@@ -92,7 +97,7 @@ test("defaults are filled in, unknown fields pruned with a warning or refused wh
     widget("s", { bogus: 1 }),
   );
   assert.equal(strict.code, 400);
-  assert.match(String(strict.body["message"]), /strict decoding error: unknown field "spec.bogus"/);
+  assert.match(textOf(strict.body["message"]), /strict decoding error: unknown field "spec.bogus"/);
 });
 
 test("an invalid object is refused with a cause for each field", async () => {
@@ -103,7 +108,7 @@ test("an invalid object is refused with a cause for each field", async () => {
     widget("i", { size: 0, color: "blue" }),
   );
   assert.equal(code, 422);
-  assert.match(String(body["message"]), /^Widget\.test\.example "i" is invalid: \[/);
+  assert.match(textOf(body["message"]), /^Widget\.test\.example "i" is invalid: \[/);
   const causes = at(body, "details", "causes") as JsonObject[];
   assert.deepEqual(
     causes.map(({ field, reason }) => [field, reason]),
@@ -180,18 +185,12 @@ test("server-side apply creates, merges conditions by type and keeps each manage
   const path = `${widgets}/ssa?fieldManager=one`;
   const made = await send(server, "PATCH", path, widget("ssa", { color: "red" }), apply);
   assert.equal(made.code, 201);
-  const status = (type: string): JsonObject => ({
-    apiVersion: "test.example/v1",
-    kind: "Widget",
-    metadata: {},
-    status: { conditions: [{ type, status: "True" }] },
-  });
-  await send(server, "PATCH", `${widgets}/ssa/status?fieldManager=one`, status("A"), apply);
+  await send(server, "PATCH", `${widgets}/ssa/status?fieldManager=one`, condition("A"), apply);
   const both = await send(
     server,
     "PATCH",
     `${widgets}/ssa/status?fieldManager=two`,
-    status("B"),
+    condition("B"),
     apply,
   );
   assert.equal((at(both.body, "status", "conditions") as unknown[]).length, 2);
@@ -199,7 +198,7 @@ test("server-side apply creates, merges conditions by type and keeps each manage
     server,
     "PATCH",
     `${widgets}/ssa/status?fieldManager=two`,
-    status("B"),
+    condition("B"),
     apply,
   );
   assert.equal(
@@ -260,13 +259,13 @@ test("a CRD with a rule that is not CEL, or speaks of a field that is not there,
   const broken = text.replaceAll("widgets", "brokens").replaceAll("self == oldSelf", "self ==");
   const first = await send(server, "POST", path, broken);
   assert.equal(first.code, 422);
-  assert.match(String(first.body["message"]), /compilation failed/);
+  assert.match(textOf(first.body["message"]), /compilation failed/);
   const unknown = text
     .replaceAll("widgets", "unknowns")
     .replaceAll("!has(self.phase)", "!has(self.fase)");
   const second = await send(server, "POST", path, unknown);
   assert.equal(second.code, 422);
-  assert.match(String(second.body["message"]), /undefined field 'fase'/);
+  assert.match(textOf(second.body["message"]), /undefined field 'fase'/);
 });
 
 test("deleting a CRD deletes its objects, ends its watches and stops serving it", async () => {

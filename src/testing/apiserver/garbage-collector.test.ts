@@ -19,9 +19,8 @@ interface Owner {
 }
 
 function configMap(name: string, ...owners: Owner[]): object {
-  const ownerReferences = owners.map((owner) => {
-    return { apiVersion: "v1", kind: "ConfigMap", blockOwnerDeletion: true, ...owner };
-  });
+  const base = { apiVersion: "v1", kind: "ConfigMap", blockOwnerDeletion: true };
+  const ownerReferences = owners.map((owner) => Object.assign({}, base, owner));
   return {
     apiVersion: "v1",
     kind: "ConfigMap",

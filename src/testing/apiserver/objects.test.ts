@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { at } from "./json.ts";
+import { at, textOf } from "./json.ts";
 import { send } from "./rest-client.ts";
 import { startApiServer } from "./start-api-server.ts";
 import type { ApiServer } from "./start-api-server.ts";
@@ -25,7 +25,7 @@ test("a created object gets its bookkeeping, and a second of its name is Already
   const first = await send(server, "POST", configMaps, configMap("one"));
   assert.equal(first.code, 201);
   assert.equal(at(first.body, "metadata", "creationTimestamp"), "2026-01-01T00:00:00Z");
-  assert.match(String(at(first.body, "metadata", "uid")), /^00000000-0000-4000-8000-\d{12}$/);
+  assert.match(textOf(at(first.body, "metadata", "uid")), /^00000000-0000-4000-8000-\d{12}$/);
   assert.equal(at(first.body, "metadata", "namespace"), "default");
   const second = await send(server, "POST", configMaps, configMap("one"));
   assert.equal(second.code, 409);
@@ -38,7 +38,7 @@ test("generateName makes a new name each time", async () => {
   const names = [];
   for (let round = 0; round < 3; round += 1) {
     const { body: made } = await send(server, "POST", configMaps, body);
-    names.push(String(at(made, "metadata", "name")));
+    names.push(textOf(at(made, "metadata", "name")));
   }
   for (const name of names) assert.match(name, /^made-[bcdfghjklmnpqrstvwxz2456789]{5}$/);
   assert.equal(new Set(names).size, 3);
@@ -89,7 +89,7 @@ test("a list pages consistently, and field selectors that are not served are ref
   const first = await send(server, "GET", path);
   assert.equal(at(first.body, "metadata", "remainingItemCount"), 1);
   await send(server, "DELETE", "/api/v1/namespaces/kube-public/configmaps/p3");
-  const token = String(at(first.body, "metadata", "continue"));
+  const token = textOf(at(first.body, "metadata", "continue"));
   const second = await send(server, "GET", `${path}&continue=${token}`);
   assert.equal(at(second.body, "items", 0, "metadata", "name"), "p3");
   assert.equal(
@@ -131,9 +131,12 @@ test("taints with an unknown effect or twice the same are Invalid", async () => 
   }
 });
 
+function lease(renewTime: string): object {
+  return { metadata: { name: "l" }, spec: { renewTime } };
+}
+
 test("a lease's times need six digits of a second", async () => {
   const leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
-  const lease = (renewTime: string): object => ({ metadata: { name: "l" }, spec: { renewTime } });
   assert.equal((await send(server, "POST", leases, lease("2026-01-01T00:00:00.000Z"))).code, 400);
   const { code, body } = await send(server, "POST", leases, lease("2026-01-01T00:00:00.000000Z"));
   assert.equal(code, 201);
@@ -141,7 +144,7 @@ test("a lease's times need six digits of a second", async () => {
   const refused = await send(server, "PUT", `${leases}/l`, unversioned);
   assert.equal(refused.code, 422);
   assert.match(
-    String(refused.body["message"]),
+    textOf(refused.body["message"]),
     /metadata\.resourceVersion.*must be specified for an update/,
   );
 });

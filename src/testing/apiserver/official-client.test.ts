@@ -134,3 +134,23 @@ test("the official client's informer lists and watches", async () => {
   assert.equal(await added.promise, "n");
   await informer.stop();
 });
+
+test("the official client's informer lists again when its version is compacted away", async () => {
+  const core = config.makeApiClient(CoreV1Api);
+  let lists = 0;
+  const informer = makeInformer(config, "/api/v1/nodes", () => {
+    lists += 1;
+    return core.listNode();
+  });
+  const added = Promise.withResolvers<string | undefined>();
+  informer.on("add", (node: V1Node) => added.resolve(node.metadata?.name));
+  await informer.start();
+  while (server.watchCount === 0) await new Promise(setImmediate);
+  // All in one turn of the event loop, so that no watch is open while the node is added.
+  server.closeWatches({});
+  server.objects.load([{ apiVersion: "v1", kind: "Node", metadata: { name: "unseen" } }]);
+  server.compact();
+  assert.equal(await added.promise, "unseen");
+  assert.ok(lists > 1);
+  await informer.stop();
+});

@@ -71,7 +71,7 @@ export class RestWatch {
   ): Promise<RestWatch> {
     const abort = new AbortController();
     const search = new URLSearchParams({ watch: "true", ...query });
-    const response = await fetch(`${server.url}${path}?${search}`, {
+    const response = await fetch(`${server.url}${path}?${search.toString()}`, {
       headers: headersOf(server, options),
       signal: abort.signal,
     });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { at } from "./json.ts";
+import { at, textOf } from "./json.ts";
 import { RestWatch, send } from "./rest-client.ts";
 import type { WatchEvent } from "./rest-client.ts";
 import { startApiServer } from "./start-api-server.ts";
@@ -22,7 +22,7 @@ function addNode(name: string, labels: Record<string, string> = {}): void {
 }
 
 function brief(event: WatchEvent | undefined): string {
-  return `${event?.type} ${String(at(event?.object, "metadata", "name"))}`;
+  return `${event?.type} ${textOf(at(event?.object, "metadata", "name"))}`;
 }
 
 async function take(watch: RestWatch, count: number): Promise<string[]> {
@@ -43,7 +43,7 @@ test("a watch without a version starts with what is there and goes on with what 
 test("a watch from a list's version misses nothing and repeats nothing", async () => {
   addNode("a");
   const list = await send(server, "GET", nodes);
-  const resourceVersion = String(at(list.body, "metadata", "resourceVersion"));
+  const resourceVersion = textOf(at(list.body, "metadata", "resourceVersion"));
   addNode("b");
   const watch = await RestWatch.open(server, nodes, { resourceVersion });
   addNode("c");
