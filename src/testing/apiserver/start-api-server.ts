@@ -63,7 +63,7 @@ export interface ApiServer {
   readonly url: string;
   /** A token that may do everything. */
   readonly adminToken: string;
-  /** Every write that was done, in order. */
+  /** Every write that was done, in order; of more than 100 000 the oldest are dropped. */
   readonly log: readonly WriteLogEntry[];
   readonly faults: Faults<Snapshot>;
   /** Objects without HTTP. */
@@ -98,6 +98,7 @@ export interface ApiServer {
 }
 
 const suffixLetters = "bcdfghjklmnpqrstvwxz2456789";
+const logMax = 100_000;
 const secondsPerDay = 86_400;
 
 /** Five letters of the kind `generateName` uses, from a count. */
@@ -163,7 +164,10 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     newUid:
       options.newUid ?? (() => `00000000-0000-4000-8000-${String(uidCount()).padStart(12, "0")}`),
     newSuffix: () => suffixOf(suffixCount()),
-    log: (entry) => log.push(entry),
+    log: (entry) => {
+      log.push(entry);
+      if (log.length > logMax) log.splice(0, logMax / 10);
+    },
   };
   const writer = new ObjectWriter(writerParts);
   const deleter = new ObjectDeleter(writerParts, writer);
