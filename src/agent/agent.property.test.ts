@@ -101,6 +101,8 @@ type Books = {
   onDevice: HeartbeatRecord | null;
   opened: boolean;
   hasGoodPass: boolean;
+  /** /run keeps the first read of this boot. */
+  firstKept: boolean;
   /** The read of the pass under way showed nothing amiss. */
   readCleanly: boolean;
   mayPushTo: Set<number>;
@@ -192,6 +194,9 @@ function keepBooks(books: Books, event: AgentEvent, before: AgentState): void {
     const sinceMs = before.life.kind === "leaving" ? before.life.sinceMs : Infinity;
     if (event.leaving && event.startedMs >= sinceMs) books.apiKnowsLeaving = true;
   }
+  if (event.type === "first-read-kept" && before.firstRead.kind === "keeping") {
+    books.firstKept = true;
+  }
   if (event.type === "mark-kept" && books.latched) books.marked = true;
 }
 
@@ -221,6 +226,7 @@ function checkEffect(
     case "open-watchdog":
       assert.ok(!books.opened, "opened twice");
       assert.ok(books.hasGoodPass, "opened without a good pass");
+      assert.ok(books.firstKept, "opened before /run knew what was there");
       books.opened = true;
       return;
     case "read-pass":
@@ -274,6 +280,7 @@ test("no order of events breaks the agent's invariants", () => {
         onDevice: null,
         opened: false,
         hasGoodPass: false,
+        firstKept: false,
         readCleanly: false,
         mayPushTo: new Set(),
         latched: false,
