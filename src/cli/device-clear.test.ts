@@ -77,6 +77,18 @@ test("a message for the boot that is still in the slot is not cleared without --
   assert.equal(device.readFence(2).kind, "cleared");
 });
 
+test("a message that its boot has acknowledged is cleared once that proves the death", async (context) => {
+  const { path, device } = await deviceWithMessage(context, "addressed boot");
+  const beat = { nodeID: 2, nodeName: "node-b", bootID: BOOT, sequence: 2 };
+  device.writeHeartbeat(heartbeatOf({ ...beat, fenced: true, acknowledgedEpoch: 6 }));
+  const startedMs = performance.now();
+  const { code, stderr } = await clear(context, path);
+  assert.equal(code, 0, stderr);
+  assert.ok(performance.now() - startedMs >= 6_000, "2W + slack");
+  assert.match(stderr, /node-b is dead: acknowledged while armed/);
+  assert.equal(device.readFence(2).kind, "cleared");
+});
+
 test("a Go fencer's message names no boot and is cleared with --force alone while the slot beats", async (context) => {
   const { path, device } = await deviceWithMessage(context, "later boot");
   const header = newFence(1, 2, 5, 2, () => 1n);

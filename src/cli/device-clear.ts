@@ -8,7 +8,16 @@ import { hostClock } from "../platform/host-clock.ts";
 import type { FenceRecord, FenceSlot } from "../protocol/fence-record.ts";
 import { getFenceReasonName } from "../protocol/fence-reason.ts";
 import type { HeartbeatSlot } from "../protocol/heartbeat-record.ts";
-import { defaultWatchdogMs, deriveTiming, TimingError, type Timing } from "../timing/contract.ts";
+import {
+  defaultWatchdogMs,
+  deriveTiming,
+  longerContract,
+  TimingError,
+  type Timing,
+  type TimingContract,
+} from "../timing/contract.ts";
+import type { Evidence } from "../fencing/evidence.ts";
+import { awaitAcknowledgedDeath } from "../fencing/shell/acknowledged-death.ts";
 import { CliError } from "./cli-error.ts";
 import { answerOf, openDeviceClient, type DeviceClient } from "./device-client.ts";
 import { findNodeSlot, type NodeSlot } from "./node-slot.ts";
@@ -49,7 +58,7 @@ export async function clearMessage(options: DeviceClearOptions, terminal: Termin
       );
       return;
     }
-    guardAddressee(fence, node, label, options, terminal);
+    await guardAddressee(client, fence, node, pass, options, terminal);
     await confirm(fence, node, label, options, terminal);
     const record = await replace(client, fence, node, pass, options, terminal);
     terminal.answer(
@@ -70,18 +79,25 @@ function isClear(fence: FenceSlot): boolean {
 }
 
 /** Whoever clears a message before its addressee has obeyed it lets that node live. */
-function guardAddressee(
+async function guardAddressee(
+  client: DeviceClient,
   fence: FenceSlot,
-  { slot }: NodeSlot,
-  label: string,
-  { force }: DeviceClearOptions,
+  node: NodeSlot,
+  pass: DevicePass,
+  { path, force }: DeviceClearOptions,
   terminal: Terminal,
-): void {
-  const why = whyNotDead(fence, slot);
+): Promise<void> {
+  const why = whyNotDead(fence, node.slot);
   if (why === null) {
     return;
   }
   if (!force) {
+    const evidence = await acknowledgedDeath(client, fence, node, pass, path, terminal);
+    if (evidence !== null) {
+      terminal.note(`${printable(node.nodeName ?? "")} is dead: ${evidence.detail}.`);
+      return;
+    }
+    const label = node.nodeName ?? `slot ${node.nodeID}`;
     throw new CliError(
       "REFUSED",
       `Not cleared: ${why}, so ${printable(label)} may be running and would be left so, while ` +
@@ -89,6 +105,35 @@ function guardAddressee(
     );
   }
   terminal.note(`WARNING, overridden by --force: ${why}.`);
+}
+
+/** An armed boot that has obeyed the message is dead a while later: worth waiting for. */
+async function acknowledgedDeath(
+  client: DeviceClient,
+  fence: FenceSlot,
+  { nodeID, nodeName, slot }: NodeSlot,
+  { header }: DevicePass,
+  path: string,
+  terminal: Terminal,
+): Promise<Evidence | null> {
+  if (fence.kind !== "fence" || slot.kind !== "heartbeat" || nodeName === null) {
+    return null;
+  }
+  const death = awaitAcknowledgedDeath({
+    device: client,
+    deviceUUID: header?.deviceUUID ?? null,
+    target: { nodeID, nodeName },
+    contract: timingOf(header === null ? slot.record : longerContract(header, slot.record)),
+    message: fence.record,
+    onWait: (waitedMs, ofMs) =>
+      terminal.progress(
+        "acknowledged",
+        `${printable(nodeName)} has acknowledged the message; its death is proven in ` +
+          `${Math.ceil((ofMs - waitedMs) / 1_000)} s`,
+      ),
+  });
+  // Bounded by itself, as long as the device answers.
+  return answerOf(terminal, path, death, Number.POSITIVE_INFINITY);
 }
 
 /** Null where the slot shows that the addressed boot is over. */
@@ -158,7 +203,7 @@ async function replace(
           : 0,
       nonce: randomBytes(16).toString("hex"),
       wallNs: hostClock.wallNs(),
-      timing: timingOf(pass, slot),
+      timing: timingOf(pass.header ?? (slot.kind === "heartbeat" ? slot.record : null)),
     },
     nowMs,
   );
@@ -192,8 +237,8 @@ async function replace(
   return record;
 }
 
-function timingOf({ header }: DevicePass, slot: HeartbeatSlot): Timing {
-  const contract = header ?? (slot.kind === "heartbeat" ? slot.record : null);
+/** By the default where nobody on the device says another, or none that is possible. */
+function timingOf(contract: TimingContract | null): Timing {
   try {
     if (contract !== null) {
       return deriveTiming(contract);

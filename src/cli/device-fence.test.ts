@@ -9,7 +9,7 @@ import type { FenceSlot } from "../protocol/fence-record.ts";
 import { DEVICE_SIZE_MIN_BYTES, FENCE_REGION_OFFSET_BYTES } from "../protocol/layout.ts";
 import { createFaultControl, faultEnvironment, type Faults } from "../testing/fault-control.ts";
 import { fileDevice, loopDevice } from "./testing/devices.ts";
-import { sbdctl, startOnTerminal, type Finished } from "./testing/sbdctl.ts";
+import { sbdctl, startOnTerminal, startSbdctl, type Finished } from "./testing/sbdctl.ts";
 import { startSimulatedAgent, type SimulatedAgentOptions } from "./testing/simulated-agent.ts";
 
 const skip = whyNoLoopDevices();
@@ -67,8 +67,13 @@ for (const sectorBytes of [512, 4096] as const) {
     { skip },
     async (context) => {
       const path = await initialised(context, loopDevice(context, sectorBytes));
-      const { bootID } = target(context, path, "acknowledges and boots again");
-      const finished = await fence(context, path, ["--reason", "SPLIT_BRAIN"]);
+      const agent = target(context, path, "acknowledges");
+      const { bootID } = agent;
+      const args = ["device", "fence", "node-b", "--device", path, "--yes", "-o", "json"];
+      const running = startSbdctl(context, [...args, "--reason", "SPLIT_BRAIN"]);
+      await running.said("acknowledged: ");
+      agent.bootAgain();
+      const finished = await running.finished;
       assert.equal(finished.code, 0, finished.stderr);
       const { proven, evidence, epoch } = JSON.parse(finished.stdout);
       assert.equal(proven, true);
@@ -118,9 +123,11 @@ test("without --wait it gives up a margin after M", async (context) => {
 
 test("the node is found by its ID too", async (context) => {
   const path = await initialised(context);
-  target(context, path, "acknowledges and boots again");
-  const args = ["device", "fence", "2", "--device", path, "--yes"];
-  const { code, stdout } = await sbdctl(context, args);
+  const agent = target(context, path, "acknowledges");
+  const running = startSbdctl(context, ["device", "fence", "2", "--device", path, "--yes"]);
+  await running.said("acknowledged: ");
+  agent.bootAgain();
+  const { code, stdout } = await running.finished;
   assert.equal(code, 0);
   assert.match(stdout, /^node-b is dead: Rebooted/);
 });
@@ -153,7 +160,7 @@ test("nobody is fenced without --yes where there is no terminal", async (context
 
 test("on a terminal the node's name must be typed, and nothing else will do", async (context) => {
   const path = await initialised(context);
-  target(context, path, "acknowledges and boots again");
+  const agent = target(context, path, "acknowledges");
   for (const { typed, exit, left } of [
     { typed: "yes", exit: 3, left: "empty" },
     { typed: "node-b", exit: 0, left: "fence" },
@@ -161,6 +168,10 @@ test("on a terminal the node's name must be typed, and nothing else will do", as
     const running = startOnTerminal(context, ["device", "fence", "node-b", "--device", path]);
     await running.said("Type 'node-b'");
     running.child.stdin?.write(`${typed}\n`);
+    if (exit === 0) {
+      await running.said("acknowledged: ");
+      agent.bootAgain();
+    }
     const { code, stdout } = await running.finished;
     assert.equal(code, exit, stdout);
     assert.equal(fenceSlot(path).kind, left);
@@ -213,6 +224,27 @@ describe("faults of other programs", () => {
     assert.match(finished.stderr, /the device has not answered for \d s/);
     assert.match(finished.stderr, /It is not known whether a message stands/);
   });
+});
+
+test("a device that is initialised anew meanwhile proves nothing", async (context) => {
+  const path = await initialised(context);
+  const agent = target(context, path, "never");
+  const running = startSbdctl(context, [
+    "device",
+    "fence",
+    "node-b",
+    "--device",
+    path,
+    "--yes",
+    "--wait",
+    "8",
+  ]);
+  await running.said("message durable");
+  agent.stop();
+  await sbdctl(context, ["device", "init", path, ...SHORT, "--force"]);
+  const { code, stderr } = await running.finished;
+  assert.equal(code, 3);
+  assert.match(stderr, /the device is not the one of the start/);
 });
 
 test("a message that was cleared before it was read is written again under the next epoch", async (context) => {

@@ -136,7 +136,9 @@ function open({ watchdogPath, hostRoot, timeoutSeconds }: WatchdogTestOptions): 
 function releaseOnSignal(device: WatchdogDevice): () => void {
   const release = (signal: NodeJS.Signals): void => {
     device.release();
-    process.stderr.write(`\nReleased ${device.path} on ${signal}.\n`);
+    process.stderr.write(
+      `\nWrote 'V' to ${device.path} on ${signal}: it stops unless it has nowayout.\n`,
+    );
     for (const name of ENDING_SIGNALS) process.removeAllListeners(name);
     process.kill(process.pid, signal);
   };
@@ -206,7 +208,7 @@ async function resetMachine(options: WatchdogTestOptions, terminal: Terminal): P
       "NO_RESET",
       `${options.watchdogPath} reported ${reportedSeconds} s and has not reset this machine for ` +
         `${(silentMs / 1_000).toFixed(1)} s since its last pet, so it cannot back a node: a fencer would ` +
-        `take it for dead. It was released. Use another watchdog, or check the driver's parameters.`,
+        `take it for dead. It was told to stop. Use another watchdog, or check the driver's parameters.`,
       { watchdogPath: options.watchdogPath, reportedSeconds, silentMs: Math.round(silentMs) },
     );
   } finally {

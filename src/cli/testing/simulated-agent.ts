@@ -9,7 +9,7 @@ export type SimulatedAgentOptions = {
   readonly nodeID: number;
   readonly nodeName: string;
   /** What it does with a message for its boot. */
-  readonly obeys: "never" | "acknowledges" | "acknowledges and boots again";
+  readonly obeys: "never" | "acknowledges";
   readonly flags?: Partial<Pick<HeartbeatRecord, "armed" | "detectOnly" | "leaving">>;
 };
 
@@ -18,6 +18,8 @@ export type SimulatedAgent = {
   readonly bootID: string;
   /** Beats no more. */
   stop(): void;
+  /** Beats again, as another boot of the same machine. */
+  bootAgain(): void;
 };
 
 const BEAT_EVERY_MS = 100;
@@ -72,15 +74,12 @@ export function startSimulatedAgent(
     if (addressed && obeys !== "never") {
       device.writeHeartbeat({ ...record, fenced: true, acknowledgedEpoch: fence.record.epoch });
       stop();
-      if (obeys === "acknowledges and boots again") {
-        // Long enough for the fencer, which reads every 300 ms, to have seen the acknowledgement.
-        timer = setTimeout(bootAgain, 1_000);
-      }
       return;
     }
     device.writeHeartbeat(record);
   }
   function bootAgain(): void {
+    stop();
     bornMs = hostClock.livedMs();
     record = heartbeatOf({ nodeID, nodeName, ...flags });
     timer = setInterval(beat, BEAT_EVERY_MS);
@@ -95,5 +94,5 @@ export function startSimulatedAgent(
     stop();
     device.close();
   });
-  return { bootID, stop };
+  return { bootID, stop, bootAgain };
 }
