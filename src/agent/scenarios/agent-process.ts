@@ -32,7 +32,6 @@ export class AgentProcess {
   readonly #host: Host;
   #worker: DiskWorker;
   #alive = true;
-  #lastBeat = "";
 
   constructor(host: Host, config: AgentConfig) {
     this.#host = host;
@@ -285,8 +284,8 @@ export class AgentProcess {
   /** Only what is new in it. */
   #sayBeat(record: HeartbeatRecord): void {
     const said = describeBeat(record);
-    if (said !== this.#lastBeat) this.#host.say(`on the device: ${said}`);
-    this.#lastBeat = said;
+    if (said !== this.#host.lastBeat) this.#host.say(`on the device: ${said}`);
+    this.#host.lastBeat = said;
   }
 }
 

@@ -62,6 +62,8 @@ export class Host implements DiskWorld {
   process: AgentProcess | null = null;
   exitCode: number | null = null;
   processes = 0;
+  /** What the trace last said of the own slot. */
+  lastBeat = "";
   memory: BootMemory = FORGOTTEN;
   /** /run can be written. */
   runWritable = true;
