@@ -1,3 +1,4 @@
+import type { Timing } from "../timing/contract.ts";
 import {
   effectiveWatchdogMs,
   judgeWatchdog,
@@ -7,7 +8,7 @@ import type { AgentConfig } from "./agent-config.ts";
 import type { AgentState } from "./agent-state.ts";
 import type { AgentEvent } from "./event.ts";
 import { exitInOrder } from "./leaving.ts";
-import { log, type Step } from "./step.ts";
+import { log, refuseToServe, type Step } from "./step.ts";
 
 /** From this many on, an agent that keeps dying must show that it can live before it arms. */
 const UNCLEAN_STARTS_MAX = 3;
@@ -82,9 +83,10 @@ export function watchdogOpened(
   const { reportedSeconds } = event;
   const { timing } = device;
   const whyNot =
-    reportedSeconds === null
+    whyUnable(config, event.options, timing) ??
+    (reportedSeconds === null
       ? "the watchdog does not say what timeout it runs with. The node runs unarmed"
-      : whyWatchdogTooSlow(reportedSeconds, watchdog.factor, timing);
+      : whyWatchdogTooSlow(reportedSeconds, watchdog.factor, timing));
   const armed = watchdog.canArm && whyNot === null;
   const open: AgentState = {
     ...state,
@@ -105,6 +107,9 @@ export function watchdogOpened(
     return { state: refused.state, effects: [{ type: "release-watchdog" }, ...refused.effects] };
   }
   const deadlineMs = (armed ? state.lastGood.startedMs : nowMs) + timing.timeoutMs;
+  if (nowMs >= deadlineMs) {
+    return openedTooLate(open);
+  }
   const reportedMs = (reportedSeconds ?? Infinity) * 1_000;
   return {
     state: { ...open, deadlineMs },
@@ -125,6 +130,35 @@ export function watchdogOpened(
       },
     ],
   };
+}
+
+/** What the opened driver says of itself outranks what sysfs did not show. */
+function whyUnable(
+  { watchdog, acceptUnverifiedWatchdogs }: AgentConfig,
+  options: number | null,
+  timing: Timing,
+): string | null {
+  if (watchdog.kind === "absent") {
+    return watchdog.detail;
+  }
+  const facts = { ...watchdog.facts, options: options ?? watchdog.facts.options ?? 0 };
+  const judgement = judgeWatchdog(facts, timing, { acceptUnverified: acceptUnverifiedWatchdogs });
+  return judgement.kind === "refused" ? judgement.message : null;
+}
+
+/**
+ * The storage was lost while the watchdog was being opened. Nothing on the device says armed by this
+ * process, so a watchdog that can be stopped is; one that cannot is held, and resets the node as it
+ * would have without us.
+ */
+function openedTooLate(state: AgentState): Step {
+  const message =
+    "the last good pass was too long ago when the watchdog had been opened, so it is not petted. " +
+    "Once the device can be read again, a new process arms";
+  const ended = refuseToServe(state, message);
+  return mustBePetted(state.config)
+    ? log(state, "fatal", message)
+    : { state: ended.state, effects: [{ type: "release-watchdog" }, ...ended.effects] };
 }
 
 export function watchdogFailed(state: AgentState, error: string): Step {

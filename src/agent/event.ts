@@ -32,6 +32,8 @@ export type AgentEvent =
       readonly type: "watchdog-opened";
       /** What the driver says it took; null where it does not say. */
       readonly reportedSeconds: number | null;
+      /** WDIOF_* bits of WDIOC_GETSUPPORT; null where the driver does not say. */
+      readonly options: number | null;
     }
   | { readonly type: "watchdog-failed"; readonly error: string }
   | { readonly type: "mark-kept" }

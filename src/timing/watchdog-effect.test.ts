@@ -45,7 +45,6 @@ const REFUSALS: readonly [WatchdogRefusalCode, Partial<WatchdogFacts>][] = [
   ["ALARM_ONLY", { options: SETTIMEOUT | MAGICCLOSE | ALARMONLY }],
   ["FIXED_MARGIN", { options: MAGICCLOSE }],
   ["STOPS_ON_CLOSE", { options: SETTIMEOUT }],
-  ["STOPS_ON_CLOSE", { options: null }],
 ];
 for (const [code, facts] of REFUSALS) {
   test(`${code}: ${JSON.stringify(facts)} is refused, even where the administrator trusts the driver`, () => {

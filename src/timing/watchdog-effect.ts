@@ -69,8 +69,13 @@ const VERIFIED_DRIVERS: readonly {
   { driver: "iTCO_wdt", identity: "iTCO_wdt", factor: 2 },
 ];
 
+/** What all of them can do; kernels before 6.2 do not show it in sysfs. */
+const VERIFIED_OPTIONS = WDIOF_SETTIMEOUT | WDIOF_MAGICCLOSE;
+
 /**
  * Judges, before it is opened, whether a watchdog can back the contract, and with which timeout.
+ * What the kernel does not show yet (`options` null) counts against it only once it is open, when
+ * WDIOC_GETSUPPORT tells.
  *
  * @param acceptUnverified take a driver that is not on the list at its word
  */
@@ -97,22 +102,23 @@ export function judgeWatchdog(
       "unset soft_reboot_cmd",
     );
   }
-  if (facts.options !== null && (facts.options & WDIOF_ALARMONLY) !== 0) {
+  const verified = VERIFIED_DRIVERS.find(
+    (known) => known.driver === facts.driver || known.identity === facts.identity,
+  );
+  const options = facts.options ?? (verified === undefined ? null : VERIFIED_OPTIONS);
+  if (options !== null && (options & WDIOF_ALARMONLY) !== 0) {
     return refuse("ALARM_ONLY", "it only raises an alarm", "use another watchdog");
   }
-  if (facts.options !== null && (facts.options & WDIOF_SETTIMEOUT) === 0) {
+  if (options !== null && (options & WDIOF_SETTIMEOUT) === 0) {
     return refuse("FIXED_MARGIN", "its timeout cannot be set", "use another watchdog");
   }
-  if (!facts.nowayout && (facts.options === null || (facts.options & WDIOF_MAGICCLOSE) === 0)) {
+  if (!facts.nowayout && options !== null && (options & WDIOF_MAGICCLOSE) === 0) {
     return refuse(
       "STOPS_ON_CLOSE",
       "it knows neither magic close nor nowayout, so it stops when its holder dies",
       "load the driver with nowayout=1 or use another watchdog",
     );
   }
-  const verified = VERIFIED_DRIVERS.find(
-    (known) => known.driver === facts.driver || known.identity === facts.identity,
-  );
   const factor = Math.max(verified?.factor ?? 1, facts.measuredFactor ?? 1);
   if (verified === undefined && facts.measuredFactor === null && !acceptUnverified) {
     return refuse(

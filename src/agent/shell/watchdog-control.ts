@@ -17,8 +17,11 @@ import type { WatchdogInspection } from "../agent-config.ts";
 
 /** The watchdog and its petter, as the core's effects name them. */
 export type WatchdogControl = {
-  /** Opens, sets the timeout, reads it back: the seconds the driver says, or null. Pets. */
-  open(timeoutSeconds: number): number | null;
+  /** Opens, sets the timeout, reads back what the driver says of it and of itself. Pets. */
+  open(timeoutSeconds: number): {
+    readonly reportedSeconds: number | null;
+    readonly options: number | null;
+  };
   startPetter(periodMs: number, deadlineMs: number, selfFence: boolean): void;
   pushDeadline(deadlineMs: number): void;
   latch(): void;
@@ -44,7 +47,11 @@ export function createWatchdogControl(
     open(timeoutSeconds) {
       device = openWatchdog(join(hostRoot, path), hostRoot);
       trySetTimeout(device, timeoutSeconds);
-      return reportedTimeout(device);
+      const opened = device;
+      return {
+        reportedSeconds: unlessUnsaid(() => opened.getTimeout()),
+        options: unlessUnsaid(() => opened.getSupport().options),
+      };
     },
     startPetter(periodMs, deadlineMs, selfFence) {
       startPetter({
@@ -122,9 +129,9 @@ function trySetTimeout(device: WatchdogDevice, seconds: number): void {
   }
 }
 
-function reportedTimeout(device: WatchdogDevice): number | null {
+function unlessUnsaid(ask: () => number): number | null {
   try {
-    return device.getTimeout();
+    return ask();
   } catch (error) {
     if (error instanceof WatchdogError) {
       return null;
