@@ -123,7 +123,7 @@ function eventOf(step: Move, state: AgentState, books: Books): AgentEvent | null
     case "worker":
       return { type: "disk-worker-replaced" };
     case "opened":
-      return { type: "watchdog-opened", reportedSeconds: 4, options: null };
+      return { type: "watchdog-opened", reportedSeconds: 4, options: 0x0180 };
     case "open-failed":
       return state.watchdog.kind === "opening" ? { type: "watchdog-failed", error: "EBUSY" } : null;
     case "marked":
