@@ -131,6 +131,7 @@ function processes(
         SBD_WATCHDOG_PATH: "/dev/watchdog",
         SBD_TIMEOUT_SECONDS: String(TIMEOUT_SECONDS),
         SBD_HOST_ROOT: node.hostRoot,
+        SBD_API_PROCESS: "false",
       },
       restart: "always",
     },

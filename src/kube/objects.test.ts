@@ -34,6 +34,10 @@ afterEach(async () => {
 
 const a = { name: "a" };
 
+function merge(value: string) {
+  return { kind: "merge", body: { metadata: { labels: { role: value } } } } as const;
+}
+
 function json(value: string) {
   return {
     kind: "json",
@@ -78,8 +82,6 @@ test("a merge patch of the status leaves the rest alone", async () => {
 
 test("a patch of either kind with an old version or another UID is a conflict", async () => {
   const old = server.objects.get("nodes", "a")?.metadata.resourceVersion ?? "";
-  const labels = (value: string) => ({ metadata: { labels: { role: value } } });
-  const merge = (value: string) => ({ kind: "merge", body: labels(value) }) as const;
   const first = await patchObject(client, NODES, a, merge("y"), { resourceVersion: old });
   assert.equal(first.kind, "done");
   for (const patch of [merge("z"), json("z")]) {

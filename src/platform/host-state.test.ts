@@ -198,3 +198,23 @@ test("a closed state is not used again", (t) => {
   state.close();
   assert.throws(() => state.latch(), hasCode("CLOSED"));
 });
+
+test("the slot is remembered to the end of the boot, the last one told", (t) => {
+  const directory = temporaryDirectory();
+  const state = open(t, directory);
+  assert.equal(state.slot(), null);
+  state.recordSlot({ nodeID: 3, sbdNode: "config-3" });
+  state.recordSlot({ nodeID: 7, sbdNode: "config-7" });
+  const next = reopened(t, state, directory);
+  assert.deepEqual(next.slot(), { nodeID: 7, sbdNode: "config-7" });
+  assert.equal(reopened(t, next, directory, NEXT_BOOT).slot(), null);
+});
+
+test("a slot that cannot be read is none, for the API tells it again", (t) => {
+  const directory = temporaryDirectory();
+  const state = open(t, directory);
+  for (const content of ["", "{}", `{"bootID":"${BOOT}","nodeID":0,"sbdNode":"config-0"}`]) {
+    fs.writeFileSync(join(directory, "slot.json"), content);
+    assert.equal(state.slot(), null);
+  }
+});

@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import { join } from "node:path";
 
+import { isValidNodeID } from "../protocol/node-id.ts";
 import { writeDurably } from "./durable-file.ts";
 import { asSystemError, errnoName, SystemError } from "./errno.ts";
 import { native } from "./native.ts";
@@ -54,6 +55,14 @@ export type LatchState =
 /** The messages without a boot that stood in the own slots at this boot's first read. */
 export type FirstRead = { readonly messages: readonly string[] };
 
+/** The slot that this node has on the device. */
+export type RememberedSlot = {
+  /** 1..255 */
+  readonly nodeID: number;
+  /** The SBDNode that says so. */
+  readonly sbdNode: string;
+};
+
 /** What earlier agents of this boot left for the one that starts. */
 export type StartRecord = {
   /** How many right before it neither ended in order nor had good passes for long enough. */
@@ -90,6 +99,13 @@ export type HostState = {
   firstRead(): FirstRead | null;
   /** Keeps the first one of the boot only. */
   recordFirstRead(firstRead: FirstRead): void;
+  /**
+   * The slot the API last told in this boot, for an agent that starts while the API is out of reach;
+   * null where there is none to be read.
+   */
+  slot(): RememberedSlot | null;
+  /** Replaces what was remembered. */
+  recordSlot(slot: RememberedSlot): void;
   /** Counts this start as unclean until told otherwise. */
   beginStart(): StartRecord;
   /** Passes were good for long enough: no unclean start is remembered any more. */
@@ -154,6 +170,12 @@ export function openHostState(
     recordFirstRead(read) {
       if (firstRead() === null) store(FIRST_READ_FILE, read);
     },
+    slot() {
+      return slotIn(load(SLOT_FILE));
+    },
+    recordSlot(slot) {
+      store(SLOT_FILE, slot);
+    },
     beginStart() {
       const before = startsIn(load(STARTS_FILE));
       const unconfirmedWrite = before.unconfirmedWrite || before.running;
@@ -185,6 +207,7 @@ const OWNER_FILE = "owner.json";
 const LATCH_FILE = "latch.json";
 const FIRST_READ_FILE = "first-read.json";
 const STARTS_FILE = "starts.json";
+const SLOT_FILE = "slot.json";
 
 function lockDirectory(directory: string): number {
   try {
@@ -290,6 +313,14 @@ function firstReadIn(record: StoredRecord, path: string): FirstRead {
     return { messages };
   }
   throw unusable(path, "whether a bare fence message is older than this boot is unknown");
+}
+
+/** The API knows it too, so what cannot be read is asked for again. */
+function slotIn(record: StoredRecord): RememberedSlot | null {
+  const { nodeID, sbdNode } = record.kind === "present" ? record.fields : {};
+  return typeof nodeID === "number" && isValidNodeID(nodeID) && typeof sbdNode === "string"
+    ? { nodeID, sbdNode }
+    : null;
 }
 
 type Starts = {

@@ -5,7 +5,10 @@ import type { LogLevel, RebootMethod } from "../effect.ts";
 /** How an agent is started: each flag, or the environment variable beside it. */
 export type AgentOptions = {
   readonly nodeName: string;
-  readonly nodeID: number;
+  /** Null: the SBDNode of this node tells. */
+  readonly nodeID: number | null;
+  /** Whose SBDNodes count; null: every SBDConfig's. */
+  readonly configName: string | null;
   readonly devicePath: string;
   readonly watchdogPath: string;
   /** Null: take the device's. */
@@ -16,6 +19,11 @@ export type AgentOptions = {
   readonly acceptUnverifiedWatchdogs: boolean;
   /** Where the host's /proc, /sys, /etc, /dev and /run are seen. */
   readonly hostRoot: string;
+  /** False: somebody else speaks for the cluster at the agent's socket. */
+  readonly apiProcess: boolean;
+  readonly metricsAddress: string;
+  /** 0: one that is free. */
+  readonly metricsPort: number;
 };
 
 /** Thrown for a flag or variable that cannot be meant. */
@@ -25,7 +33,8 @@ export class AgentOptionError extends Error {
 
 const FLAGS = {
   "node-name": { variable: "NODE_NAME", text: "Kubernetes name of this node" },
-  "node-id": { variable: "SBD_NODE_ID", text: "slot of this node, 1 to 255" },
+  "node-id": { variable: "SBD_NODE_ID", text: "slot of this node, 1 to 255; else its SBDNode's" },
+  config: { variable: "SBD_CONFIG_NAME", text: "SBDConfig whose SBDNodes count; else every one" },
   "sbd-device": { variable: "SBD_DEVICE_PATH", text: "shared device or directory" },
   "watchdog-path": { variable: "SBD_WATCHDOG_PATH", text: "watchdog device" },
   "sbd-timeout-seconds": { variable: "SBD_TIMEOUT_SECONDS", text: "T, checked against the device" },
@@ -37,6 +46,12 @@ const FLAGS = {
     text: "true: take a watchdog driver that nobody has measured at its word",
   },
   "host-root": { variable: "SBD_HOST_ROOT", text: "where the host's /proc, /sys and /run are" },
+  "api-process": {
+    variable: "SBD_API_PROCESS",
+    text: "false: no child that talks to Kubernetes and serves /metrics",
+  },
+  "metrics-address": { variable: "SBD_METRICS_ADDRESS", text: "address /metrics is served at" },
+  "metrics-port": { variable: "SBD_METRICS_PORT", text: "port /metrics is served at, 0 = any" },
 } as const;
 
 type Flag = keyof typeof FLAGS;
@@ -49,6 +64,9 @@ const DEFAULTS: Partial<Record<Flag, string>> = {
   "detect-only": "false",
   "accept-unverified-watchdogs": "false",
   "host-root": "/",
+  "api-process": "true",
+  "metrics-address": "::",
+  "metrics-port": "8080",
 };
 
 /**
@@ -66,7 +84,8 @@ export function readAgentOptions(
   const timeout = value("sbd-timeout-seconds");
   return {
     nodeName: required("node-name", value("node-name")),
-    nodeID: wholeNumber("node-id", value("node-id"), 1, 255),
+    nodeID: value("node-id") === "" ? null : wholeNumber("node-id", value("node-id"), 1, 255),
+    configName: value("config") === "" ? null : value("config"),
     devicePath: required("sbd-device", value("sbd-device")),
     watchdogPath: required("watchdog-path", value("watchdog-path")),
     timeoutMs:
@@ -80,6 +99,9 @@ export function readAgentOptions(
         "false",
       ]) === "true",
     hostRoot: required("host-root", value("host-root")),
+    apiProcess: oneOf("api-process", value("api-process"), ["true", "false"]) === "true",
+    metricsAddress: required("metrics-address", value("metrics-address")),
+    metricsPort: wholeNumber("metrics-port", value("metrics-port"), 0, 65_535),
   };
 }
 

@@ -2,24 +2,28 @@ import { hostClock } from "../../platform/host-clock.ts";
 import type { HostState } from "../../platform/host-state.ts";
 import { native } from "../../platform/native.ts";
 import type { Sysrq } from "../../platform/sysrq.ts";
+import type { Timing } from "../../timing/contract.ts";
 import type { AgentConfig } from "../agent-config.ts";
 import { initialAgentState, isArmed, type AgentState } from "../agent-state.ts";
 import { stepAgent } from "../agent.ts";
 import type { AgentEffect } from "../effect.ts";
 import type { AgentEvent } from "../event.ts";
 import { agentStatus } from "./agent-status.ts";
-import type { FromCore, ToCore } from "./api-message.ts";
+import type { ApiLink } from "./api-link.ts";
+import type { ToCore } from "./api-message.ts";
 import { startDiskWorker } from "./disk-worker-handle.ts";
 import { createFencerHost } from "./fencer-host.ts";
 import type { LineLogger } from "./line-logger.ts";
-import { listenForLines } from "./line-socket.ts";
-import type { WatchdogControl } from "./watchdog-control.ts";
+import { createSlotTasks } from "./slot-tasks.ts";
+import { petCounts, type WatchdogControl } from "./watchdog-control.ts";
 
 /** What the agent's process is made of; all of it exists before the first pass. */
 export type AgentProcessOptions = {
   readonly config: AgentConfig;
   readonly devicePath: string;
-  readonly apiSocketPath: string;
+  readonly api: ApiLink;
+  /** The slot was told by its SBDNode, not by the administrator: it moves when that does. */
+  readonly followsSbdNode: boolean;
   readonly watchdogName: string;
   readonly hostState: HostState;
   readonly watchdog: WatchdogControl;
@@ -29,27 +33,31 @@ export type AgentProcessOptions = {
 
 /** Finer than any interval the core counts by. */
 const TICK_MS = 50;
-/** How often the API process is told how this agent is, and asked to vouch. */
+/** How often the API process is told how this agent is. */
 const STATUS_EVERY_MS = 1_000;
+/** While it is needed, the API process is asked to vouch so often within T. */
+const VOUCHES_WITHIN_T = 6;
+const VOUCH_EVERY_MS_MAX = 5_000;
+/** Questions to it that have not been answered; older ones are not waited for. */
+const VOUCHES_ASKED_MAX = 16;
 
 /**
  * The core process: feeds events to the agent's core and carries its effects out, in order. Nothing
  * here blocks but what the kernel answers at once; the device is the disk worker's.
  */
 export function runAgent(options: AgentProcessOptions): void {
-  const { config, hostState, watchdog, sysrq, logger } = options;
+  const { config, hostState, watchdog, sysrq, logger, api } = options;
   let state = initialAgentState(config);
   let lastStatusMs = -Infinity;
+  let lastVouchMs = -Infinity;
+  let ioErrors = 0;
+  let watchingSinceMs: number | null = null;
   const pending: AgentEvent[] = [];
   let stepping = false;
+  let movingSlot = false;
   const vouchesAsked = new Map<number, { readonly startedMs: number; readonly leaving: boolean }>();
   let vouchIDs = 0;
 
-  const socket = listenForLines<FromCore>(options.apiSocketPath, {
-    connected: () => logger.log("info", "the API process is connected"),
-    message: (message) => receive(message as ToCore),
-    failed: (error) => logger.log("warn", `API socket: ${error}`),
-  });
   const worker = startDiskWorker(options.devicePath, () => {
     logger.log("error", "the disk worker died and was replaced");
     dispatch({ type: "disk-worker-replaced" });
@@ -58,13 +66,25 @@ export function runAgent(options: AgentProcessOptions): void {
     name: config.nodeName,
     nodeID: config.nodeID,
     worker,
-    send: (message) => socket.send(message),
-    contract: () =>
-      state.life.kind === "serving" && state.lastGood !== null
-        ? (state.device?.timing ?? null)
-        : null,
+    send: (message) => api.send(message),
+    contract: contractForOthers,
     log: (level, message) => logger.log(level, message),
   });
+  const slotTasks = createSlotTasks({
+    name: config.nodeName,
+    nodeID: config.nodeID,
+    worker,
+    send: (message) => api.send(message),
+    contract: contractForOthers,
+    sightings: () => fencers.sightings,
+    log: (level, message) => logger.log(level, message),
+  });
+
+  /** Whoever writes for others has had a good pass and is not about to go. */
+  function contractForOthers(): Timing | null {
+    const serves = state.life.kind === "serving" && state.lastGood !== null;
+    return serves ? (state.device?.timing ?? null) : null;
+  }
 
   /** Effects that answer at once queue their events, so that a step's effects stay in order. */
   function dispatch(event: AgentEvent): void {
@@ -178,6 +198,7 @@ export function runAgent(options: AgentProcessOptions): void {
     try {
       const regions = await worker.request({ op: "read-regions" });
       const { heartbeatsTimes, fencesTimes } = regions;
+      watchingSinceMs ??= heartbeatsTimes.endedLivedMs;
       dispatch({
         type: "heartbeats-read",
         reading: {
@@ -196,13 +217,14 @@ export function runAgent(options: AgentProcessOptions): void {
       });
       fencers.sight(regions);
     } catch (error) {
+      ioErrors += 1;
       dispatch({ type: "regions-failed", error: String(error) });
     }
   }
 
   function openWatchdog(timeoutSeconds: number): void {
     try {
-      dispatch({ type: "watchdog-opened", reportedSeconds: watchdog.open(timeoutSeconds) });
+      dispatch({ type: "watchdog-opened", ...watchdog.open(timeoutSeconds) });
     } catch (error) {
       dispatch({ type: "watchdog-failed", error: messageOf(error) });
     }
@@ -268,23 +290,64 @@ export function runAgent(options: AgentProcessOptions): void {
     try {
       event = to.done(await reply);
     } catch (error) {
+      ioErrors += 1;
       event = to.failed(messageOf(error));
     }
     dispatch(event);
   }
 
   function receive(message: ToCore): void {
-    if (message.type === "vouch-read") {
-      const asked = vouchesAsked.get(message.id);
-      vouchesAsked.clear();
-      if (asked !== undefined) {
-        dispatch({ type: "api-read", openRequests: message.openRequests, ...asked });
+    switch (message.type) {
+      case "vouch-read": {
+        const asked = vouchesAsked.get(message.id);
+        vouchesAsked.clear();
+        if (asked !== undefined) {
+          dispatch({ type: "api-read", openRequests: message.openRequests, ...asked });
+        }
+        return;
       }
+      case "slot":
+        slotTold(message.nodeID, message.sbdNode);
+        return;
+      case "slot-task":
+        slotTasks.start(message);
+        return;
+      case "open-requests-read":
+        slotTasks.read(message);
+        return;
+      case "fence":
+        if (state.life.kind === "serving") {
+          fencers.receive(message);
+        }
+        return;
+      case "withdraw":
+      case "request-read":
+      case "node-read":
+      case "declared":
+        fencers.receive(message);
+        return;
+    }
+  }
+
+  /** Its SBDNode is another by now: leave this slot in order, and let the next start take that one. */
+  function slotTold(nodeID: number, sbdNode: string): void {
+    if (nodeID === config.nodeID || movingSlot) {
       return;
     }
-    if (state.life.kind === "serving" || message.type !== "fence") {
-      fencers.receive(message);
+    if (!options.followsSbdNode) {
+      logger.log(
+        "debug",
+        `SBDNode ${sbdNode} gives this node slot ${nodeID}; --node-id says ${config.nodeID}, and counts`,
+      );
+      return;
     }
+    movingSlot = true;
+    logger.log("warn", `this node has slot ${nodeID} now (${sbdNode}); leaving ${config.nodeID}`);
+    attempt(
+      () => hostState.recordSlot({ nodeID, sbdNode }),
+      { type: "terminate" },
+      () => null,
+    );
   }
 
   function tick(): void {
@@ -295,19 +358,25 @@ export function runAgent(options: AgentProcessOptions): void {
     const nowMs = hostClock.livedMs();
     if (nowMs - lastStatusMs >= STATUS_EVERY_MS) {
       lastStatusMs = nowMs;
-      socket.send({ type: "status", status: agentStatus(state, nowMs) });
-      askToVouch(nowMs);
+      const counts = { ...petCounts(), ioErrors, watchingSinceMs };
+      api.send({ type: "status", status: agentStatus(state, counts, nowMs) });
     }
+    askToVouch(nowMs);
   }
 
+  /** Only where an answer can be of use: each costs the API server a write and a consistent list. */
   function askToVouch(nowMs: number): void {
-    if (!socket.connected || !isArmed(state)) {
+    const timeoutMs = state.device?.timing.timeoutMs ?? Infinity;
+    const everyMs = Math.min(VOUCH_EVERY_MS_MAX, timeoutMs / VOUCHES_WITHIN_T);
+    if (!api.connected || !wantsVouch(state, nowMs) || nowMs - lastVouchMs < everyMs) {
       return;
     }
+    lastVouchMs = nowMs;
     vouchIDs += 1;
     const leaving = state.life.kind === "leaving";
     vouchesAsked.set(vouchIDs, { startedMs: nowMs, leaving });
-    socket.send({ type: "ask-vouch", id: vouchIDs, leaving });
+    vouchesAsked.delete(vouchIDs - VOUCHES_ASKED_MAX);
+    api.send({ type: "ask-vouch", id: vouchIDs, leaving });
   }
 
   function exit(code: number): void {
@@ -329,9 +398,28 @@ export function runAgent(options: AgentProcessOptions): void {
     process.exit(code);
   }
 
+  api.listen(receive);
   process.on("SIGTERM", () => dispatch({ type: "terminate" }));
   process.on("SIGINT", () => dispatch({ type: "terminate" }));
   setInterval(tick, TICK_MS);
+}
+
+/** A vouching read may stand in for passes that do not come, or let a leaving agent go. */
+function wantsVouch(state: AgentState, nowMs: number): boolean {
+  const { device, life, lastPass, lastGood } = state;
+  if (device === null || !isArmed(state)) {
+    return false;
+  }
+  if (life.kind === "leaving") {
+    return true;
+  }
+  const survives = device.header.onStorageLoss === "SurviveWithApi";
+  const goodAgeMs = nowMs - (lastGood?.startedMs ?? -Infinity);
+  return (
+    life.kind === "serving" &&
+    (lastPass?.trouble?.vouchable === true ||
+      (survives && goodAgeMs >= 2 * device.timing.passIntervalMs))
+  );
 }
 
 function messageOf(error: unknown): string {

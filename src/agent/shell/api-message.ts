@@ -1,4 +1,4 @@
-import type { NodeReading, RequestReading } from "../../fencing/authority.ts";
+import type { NodeReading, OpenRequestsReading, RequestReading } from "../../fencing/authority.ts";
 import type { Evidence } from "../../fencing/evidence.ts";
 import type { FencerReport } from "../../fencing/fencer-report.ts";
 
@@ -15,7 +15,17 @@ export type FromCore =
   | { readonly type: "raise-taint"; readonly nodeName: string }
   | { readonly type: "declare"; readonly uid: string; readonly evidence: Evidence }
   /** Patch the own SBDNode, then list the open requests. */
-  | { readonly type: "ask-vouch"; readonly id: number; readonly leaving: boolean };
+  | { readonly type: "ask-vouch"; readonly id: number; readonly leaving: boolean }
+  /** List the requests that may still want the fence message of a node. */
+  | { readonly type: "ask-open-requests"; readonly id: number; readonly nodeName: string }
+  | {
+      readonly type: "slot-task-done";
+      readonly id: string;
+      readonly nodeID: number;
+      readonly state: SlotTaskState;
+      /** Why not; empty where it is done. */
+      readonly reason: string;
+    };
 
 export type ToCore =
   /** This agent is named to fence a node. */
@@ -35,28 +45,97 @@ export type ToCore =
       readonly type: "vouch-read";
       readonly id: number;
       readonly openRequests: number;
+    }
+  /** The slot that this node's SBDNode says it has. */
+  | { readonly type: "slot"; readonly nodeID: number; readonly sbdNode: string }
+  /** The leader wants a fence slot cleared or repaired, by this agent. */
+  | ({ readonly type: "slot-task" } & SlotTask)
+  | {
+      readonly type: "open-requests-read";
+      readonly id: number;
+      readonly openRequestUIDs: OpenRequestsReading["openRequestUIDs"];
+      /** The highest epoch any request for the node has recorded; 0 = none. */
+      readonly epochFloor: number;
     };
+
+export type SlotTask = {
+  readonly id: string;
+  readonly kind: "Clear" | "Repair";
+  readonly nodeID: number;
+  readonly nodeName: string;
+};
+
+export type SlotTaskState = "Done" | "Refused" | "Failed";
 
 /** The asker takes the times. */
 export type Answer<Reading> = Omit<Reading, "startedMs" | "endedMs">;
 
-/** What an agent says of itself. */
+/** What an agent says of itself. Ages and durations are in ms, on its unslewed clock. */
 export type AgentStatus = {
   readonly nodeName: string;
   readonly nodeID: number;
   readonly bootID: string;
   readonly machineID: string;
+  /** 16 hex digits: the running agent start. */
+  readonly startID: string;
   readonly deviceUUID: string | null;
+  /** Of the device's header; null before it was read. */
+  readonly timing: {
+    readonly timeoutMs: number;
+    readonly watchdogMs: number;
+    readonly msgwaitMs: number;
+  } | null;
   readonly life: "serving" | "leaving" | "latched" | "conflict" | "exited";
+  readonly detectOnly: boolean;
   readonly watchdog: "closed" | "opening" | "armed" | "unarmed" | "refused" | "released";
+  readonly watchdogDevice: WatchdogStatus;
   readonly effectiveWatchdogMs: number | null;
   /** Null before the first. */
   readonly lastGoodPassAgeMs: number | null;
   readonly passLatencyMs: number | null;
+  readonly passes: number;
   /** Why the last pass was not good; null where it was. */
   readonly trouble: string | null;
   readonly moving: readonly number[];
+  readonly peers: readonly PeerStatus[];
+  /** Slots that hold something else than the heartbeats of a running agent of ours. */
+  readonly stillSlots: readonly StillSlot[];
+  /** How long this process has been reading the slots; null before the first time. */
+  readonly watchedForMs: number | null;
+  /** Highest epoch read in the own fence slot; 0 = none. */
+  readonly seenEpoch: number;
   readonly pets: number;
   readonly petErrors: number;
+  /** Reads and writes of the device that failed in this process. */
+  readonly ioErrors: number;
   readonly selfFenced: boolean;
+};
+
+export type WatchdogStatus = {
+  readonly path: string;
+  /** Null where it is absent. */
+  readonly identity: string | null;
+  readonly driver: string | null;
+  readonly timeoutSeconds: number | null;
+  readonly verified: boolean;
+  /** Why it is not armed, and what to do; null where nothing is in the way. */
+  readonly refusal: string | null;
+};
+
+/** Another agent that has been seen in its slot. */
+export type PeerStatus = {
+  readonly nodeID: number;
+  readonly nodeName: string;
+  readonly moving: boolean;
+  /** Null where it was never seen to move. */
+  readonly movedAgeMs: number | null;
+};
+
+export type StillSlot = {
+  readonly nodeID: number;
+  readonly content: "Heartbeat" | "GoHeartbeat" | "Unreadable";
+  /** The boot that wrote it, where that can be read. */
+  readonly bootID: string | null;
+  /** Known of heartbeats of ours only: anything else counts as changed with each read. */
+  readonly stillMs: number;
 };

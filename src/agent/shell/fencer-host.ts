@@ -35,6 +35,8 @@ export type FencerHost = {
   sight(regions: DeviceReply["read-regions"]): void;
   receive(message: ToCore): void;
   tick(): void;
+  /** What this agent has seen of the device so far, on the same clock. */
+  readonly sightings: Sightings;
 };
 
 /** Open questions beyond this were not answered and are forgotten. */
@@ -142,7 +144,12 @@ export function createFencerHost(options: FencerHostOptions): FencerHost {
       };
       fencers.set(message.nodeName, { ...initialFencerState(config), sightings });
     }
-    const { uid, reason } = message;
+    const { uid, reason, pausableNodes } = message;
+    const state = fencers.get(message.nodeName);
+    if (state !== undefined && state.config.cluster?.pausableNodes !== pausableNodes) {
+      const config = { ...state.config, cluster: { pausableNodes } };
+      fencers.set(message.nodeName, { ...state, config });
+    }
     dispatch(message.nodeName, { type: "request", uid, reason, finalizerMs: hostClock.rawMs() });
   }
 
@@ -222,8 +229,14 @@ export function createFencerHost(options: FencerHostOptions): FencerHost {
           }
           return;
         case "vouch-read":
+        case "slot":
+        case "slot-task":
+        case "open-requests-read":
           return;
       }
+    },
+    get sightings() {
+      return sightings;
     },
     tick() {
       for (const nodeName of fencers.keys()) {

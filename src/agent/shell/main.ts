@@ -6,13 +6,19 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 
 import { readBootID, readMachineID } from "../../platform/host-identity.ts";
-import { openHostState, STATE_DIRECTORY_DEFAULT } from "../../platform/host-state.ts";
+import {
+  openHostState,
+  STATE_DIRECTORY_DEFAULT,
+  type HostState,
+} from "../../platform/host-state.ts";
 import { lockMemory, setOomScoreAdjustment } from "../../platform/realtime.ts";
 import { openSysrq, type Sysrq, SysrqError } from "../../platform/sysrq.ts";
 import { watchdogName } from "../../platform/watchdog-holder.ts";
 import { inspectWatchdog } from "../../platform/watchdog-inspection.ts";
 import type { AgentConfig, BootMemory } from "../agent-config.ts";
 import { runAgent } from "./agent-process.ts";
+import { openApiLink, type ApiLink } from "./api-link.ts";
+import { superviseApiProcess } from "./api-supervisor.ts";
 import {
   AgentOptionError,
   agentUsage,
@@ -25,6 +31,11 @@ import { createWatchdogControl, lookAtWatchdog } from "./watchdog-control.ts";
 /** Never chosen by the kernel when memory runs out; the API process goes first. */
 const OOM_SCORE_ADJUSTMENT = -997;
 const STANDARD_OUTPUT = 1;
+const API_SOCKET = "api.sock";
+const REMIND_EVERY_MS = 60_000;
+const NO_SLOT =
+  "waiting for the slot of this node: no SBDNode names it yet, or the API is out of reach. The node " +
+  "is unarmed and cannot be fenced meanwhile; --node-id names a slot by hand";
 
 function main(): void {
   if (process.argv.includes("--help")) {
@@ -36,11 +47,15 @@ function main(): void {
   try {
     start(options, logger);
   } catch (error) {
-    // Nothing was opened or armed: the container is started again.
-    logger.log("fatal", error instanceof Error ? error.message : String(error));
-    logger.flush();
-    process.exitCode = 1;
+    fail(error, logger);
   }
+}
+
+/** Nothing was opened or armed: the container is started again. */
+function fail(error: unknown, logger: LineLogger): void {
+  logger.log("fatal", error instanceof Error ? error.message : String(error));
+  logger.flush();
+  process.exit(1);
 }
 
 function start(options: AgentOptions, logger: LineLogger): void {
@@ -54,9 +69,72 @@ function start(options: AgentOptions, logger: LineLogger): void {
     }
   }
   const bootID = readBootID(hostRoot);
-  const { machineID } = readMachineID(hostRoot);
   const stateDirectory = join(hostRoot, STATE_DIRECTORY_DEFAULT);
   const hostState = openHostState(bootID, stateDirectory);
+  const api = openApiLink(join(stateDirectory, API_SOCKET), logger);
+  if (options.apiProcess) {
+    superviseApiProcess(process.argv.slice(2), logger);
+  }
+  const known = options.nodeID ?? hostState.slot()?.nodeID ?? null;
+  if (known !== null) {
+    serve(options, known, { bootID, hostState, api, logger });
+    return;
+  }
+  awaitSlot(api, hostState, logger, (nodeID) =>
+    serve(options, nodeID, { bootID, hostState, api, logger }),
+  );
+}
+
+/**
+ * Until its SBDNode has told the slot, an agent opens nothing and arms nothing. Where this boot is
+ * latched, a watchdog ticks that nobody pets.
+ */
+function awaitSlot(
+  api: ApiLink,
+  hostState: HostState,
+  logger: LineLogger,
+  found: (nodeID: number) => void,
+): void {
+  const leave = (): void => {
+    logger.flush();
+    // oxlint-disable-next-line unicorn/no-process-exit -- the socket keeps this process alive
+    process.exit(0);
+  };
+  const reminder = setInterval(() => logger.log("warn", NO_SLOT), REMIND_EVERY_MS);
+  logger.log("info", NO_SLOT);
+  process.on("SIGTERM", leave);
+  process.on("SIGINT", leave);
+  api.listen((message) => {
+    if (message.type !== "slot") {
+      return;
+    }
+    const { nodeID, sbdNode } = message;
+    api.listen(() => undefined);
+    clearInterval(reminder);
+    process.off("SIGTERM", leave);
+    process.off("SIGINT", leave);
+    try {
+      hostState.recordSlot({ nodeID, sbdNode });
+      found(nodeID);
+    } catch (error) {
+      fail(error, logger);
+    }
+  });
+}
+
+function serve(
+  options: AgentOptions,
+  nodeID: number,
+  parts: {
+    readonly bootID: string;
+    readonly hostState: HostState;
+    readonly api: ApiLink;
+    readonly logger: LineLogger;
+  },
+): void {
+  const { bootID, hostState, api, logger } = parts;
+  const { hostRoot } = options;
+  const { machineID } = readMachineID(hostRoot);
   const { uncleanStarts, unconfirmedWrite } = hostState.beginStart();
   const sysrq = trySysrq(hostRoot, logger);
   const memory: BootMemory = {
@@ -68,7 +146,7 @@ function start(options: AgentOptions, logger: LineLogger): void {
   };
   const config: AgentConfig = {
     nodeName: options.nodeName,
-    nodeID: options.nodeID,
+    nodeID,
     bootID,
     machineID,
     startSeed: randomBytes(6).toString("hex"),
@@ -80,11 +158,12 @@ function start(options: AgentOptions, logger: LineLogger): void {
     watchdog: lookAtWatchdog(options.watchdogPath, hostRoot),
     memory,
   };
-  logger.log("info", "starting", { bootID, machineID, nodeID: options.nodeID, memory });
+  logger.log("info", "starting", { bootID, machineID, nodeID, memory });
   runAgent({
     config,
     devicePath: options.devicePath,
-    apiSocketPath: join(stateDirectory, "api.sock"),
+    api,
+    followsSbdNode: options.nodeID === null,
     watchdogName: watchdogName(options.watchdogPath) ?? options.watchdogPath,
     hostState,
     watchdog: createWatchdogControl(options.watchdogPath, hostRoot, sysrq),
