@@ -77,6 +77,7 @@ function build({ timeoutS, watchdogS, mode, driver, ...rest }: Machine): Host {
     }),
     stopOnReboot: rest.stopOnReboot,
     sysrqRefused: rest.sysrqRefused,
+    sysfsSilent: false,
     softNoboot: false,
     softRebootCmd: false,
     measuredFactor: null,

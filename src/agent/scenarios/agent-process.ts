@@ -162,7 +162,13 @@ export class AgentProcess {
         const reportedSeconds = watchdog.set(effect.timeoutSeconds, nowMs);
         const reports = reportedSeconds === null ? "nothing" : `${reportedSeconds} s`;
         host.say(`watchdog opened, set to ${effect.timeoutSeconds} s, reports ${reports}`);
-        this.deliver({ type: "watchdog-opened", reportedSeconds });
+        host.timeline.at(nowMs + watchdog.opensInMs, () =>
+          this.#receive({
+            type: "watchdog-opened",
+            reportedSeconds,
+            options: watchdog.driver.options,
+          }),
+        );
         return;
       }
       case "start-petter": {

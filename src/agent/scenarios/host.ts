@@ -35,6 +35,8 @@ export type HostOptions = {
   readonly stopOnReboot: boolean;
   /** Nothing that is written to the sysrq trigger reboots. */
   readonly sysrqRefused: boolean;
+  /** A kernel before 6.2: sysfs does not show what the driver can do. */
+  readonly sysfsSilent: boolean;
   readonly softNoboot: boolean;
   readonly softRebootCmd: boolean;
   readonly measuredFactor: number | null;
@@ -247,7 +249,7 @@ export class Host implements DiskWorld {
       facts: {
         driver: driver.name,
         identity: driver.identity,
-        options: driver.options,
+        options: options.sysfsSilent ? null : driver.options,
         nowayout: driver.nowayout,
         softNoboot: options.softNoboot,
         softRebootCmd: options.softRebootCmd,

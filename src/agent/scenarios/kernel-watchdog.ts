@@ -32,6 +32,8 @@ export class KernelWatchdog {
   readonly openings: number[] = [];
   ticking = false;
   timeoutSeconds = TIMEOUT_SECONDS_AT_LOAD;
+  /** How long the driver takes to open and set it. */
+  opensInMs = 0;
   /** Pets fail in the driver. */
   broken = false;
   #isOpen = false;

@@ -93,6 +93,7 @@ export class ScenarioHost {
       watchdog: words.flag("no-watchdog") ? null : watchdog,
       options: {
         stopOnReboot: words.number("stop_on_reboot", 1) === 1,
+        sysfsSilent: words.flag("sysfs-silent"),
         sysrqRefused: words.flag("sysrq-refused"),
         softNoboot: words.flag("soft_noboot"),
         softRebootCmd: words.flag("soft_reboot_cmd"),
@@ -164,8 +165,7 @@ export class ScenarioHost {
         agentOf(host, words).replaceWorker();
         return;
       case "watchdog":
-        oneOf(words, ["broken"]);
-        if (host.watchdog !== null) host.watchdog.broken = true;
+        changeWatchdog(host, words);
         return;
       case "boot":
         host.boot(bootIDOf(words.word("which boot")));
@@ -331,6 +331,12 @@ function writeSlot(host: Host, words: CommandWords): void {
       sequence,
     }),
   );
+}
+
+function changeWatchdog({ watchdog }: Host, words: CommandWords): void {
+  if (watchdog === null) throw words.bad("there is no watchdog");
+  if (oneOf(words, ["broken", "opens-in"]) === "broken") watchdog.broken = true;
+  else watchdog.opensInMs = words.secondsMs("how long");
 }
 
 function setApi(host: Host, words: CommandWords): void {
