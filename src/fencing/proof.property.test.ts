@@ -61,6 +61,7 @@ function play(
   const device = createScenarioDevice();
   const cluster = createScenarioCluster();
   const acceptedMs = new Map<string, number>();
+  const nonces = new Set<string>();
   const namedUntilMs = new Map<string, number>();
   let random = seed;
   const chance = {
@@ -79,6 +80,8 @@ function play(
       const { atMs, by } = happening;
       if (happening.kind === "written") {
         tally.written += 1;
+        assert.ok(!nonces.has(happening.record.nonce), `${by} writes the same bytes twice`);
+        nonces.add(happening.record.nonce);
         const until = cluster.named === by ? atMs : (namedUntilMs.get(by) ?? -Infinity);
         assert.ok(atMs - until <= CONTRACT.timeoutMs, `${by} writes, ${atMs - until} ms unnamed`);
       }
