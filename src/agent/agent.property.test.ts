@@ -252,6 +252,8 @@ function checkEffect(
       return;
     case "release-watchdog":
     case "stretch-watchdog": {
+      // Opened, and given back before any heartbeat of this process said armed.
+      if (before.watchdog.kind === "opening") return;
       const survives = before.device?.header.onStorageLoss === "SurviveWithApi";
       const told = books.apiKnowsLeaving && survives;
       assert.equal(before.life.kind, "leaving");
