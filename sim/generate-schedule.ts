@@ -1,0 +1,268 @@
+import { deriveTiming } from "../src/timing/contract.ts";
+import { FAULT_KINDS, FAULTS, type Fault, type FaultKind } from "./fault.ts";
+import { Random } from "./random.ts";
+import type { Schedule, SchedulePromise } from "./schedule.ts";
+
+/** What a caller may want more of than chance gives. */
+export type ScheduleWishes = {
+  readonly nodes?: number;
+  /** Faults that are to be frequent, with weights; the ordinary weight is 1. */
+  readonly weights?: Readonly<Partial<Record<FaultKind, number>>>;
+  readonly promise?: SchedulePromise;
+  readonly onStorageLoss?: Schedule["onStorageLoss"];
+};
+
+const NODES = 5;
+const QUIET_START_MS = 60_000;
+const BOOT_MS_MAX = 180_000;
+
+/** Kinds that take a node away for good reason; at most one of them alone is what L2 is about. */
+const LONE_KINDS: readonly FaultKind[] = [
+  "network-cut",
+  "power-off",
+  "reset",
+  "path-hang",
+  "path-eio",
+  "os-freeze",
+  "request",
+  "agent-stop",
+];
+
+/** What a seed stands for: the same seed and wishes give the same schedule. */
+export function generateSchedule(seed: number, wishes: ScheduleWishes): Schedule {
+  const random = new Random(seed, "schedule");
+  const promise: SchedulePromise =
+    wishes.promise ??
+    random.weighted([
+      ["gentle", 15],
+      ["lone", 20],
+      ["rough", 65],
+    ]);
+  const timeoutMs = 1_000 * random.pick([6, 10, 30, 60, 60, 120, 120, 300]);
+  const watchdogMs =
+    1_000 * Math.max(4, Math.round((timeoutMs / 1_000) * random.pick([0.25, 0.5, 1])));
+  const { msgwaitMs, passIntervalMs } = deriveTiming({ timeoutMs, watchdogMs });
+  const stormMs = QUIET_START_MS + timeoutMs + msgwaitMs * random.whole(4, 12);
+  const draft: Schedule = {
+    seed,
+    nodes: wishes.nodes ?? NODES,
+    timeoutMs,
+    watchdogMs,
+    onStorageLoss: wishes.onStorageLoss ?? (random.chance(0.3) ? "SurviveWithApi" : "SelfFence"),
+    pausableNodes: promise === "rough" && random.chance(0.05) ? "Refuse" : "Accept",
+    passMs: random.chance(0.1) ? passIntervalMs : Math.round(timeoutMs / 9),
+    twoLeaders: random.chance(0.3),
+    hardware: "varied",
+    stormMs,
+    calmMs: 60_000 + msgwaitMs * 8 + BOOT_MS_MAX + 120_000 + msgwaitMs * 2,
+    promise,
+    faults: [],
+  };
+  const faults =
+    promise === "gentle"
+      ? gentleFaults(random, draft)
+      : promise === "lone"
+        ? [loneFault(random, draft)]
+        : roughFaults(random, draft, wishes.weights ?? {});
+  return { ...draft, faults: faults.toSorted((a, b) => a.atMs - b.atMs) };
+}
+
+function loneFault(random: Random, schedule: Schedule): Fault {
+  const kind = random.pick(LONE_KINDS);
+  const { msgwaitMs } = deriveTiming(schedule);
+  return {
+    atMs: Math.round(QUIET_START_MS + schedule.timeoutMs + random.next() * msgwaitMs),
+    kind,
+    node: random.whole(1, schedule.nodes),
+    forMs:
+      kind === "reset" || kind === "request" ? 0 : Math.round(msgwaitMs * random.between(0.1, 6)),
+    detail: 0,
+  };
+}
+
+/** Bursts around one victim, in the rhythm of the contract, and strays anywhere. */
+function roughFaults(
+  random: Random,
+  schedule: Schedule,
+  weights: NonNullable<ScheduleWishes["weights"]>,
+): Fault[] {
+  const { msgwaitMs } = deriveTiming(schedule);
+  const kinds = FAULT_KINDS.filter((kind) => FAULTS[kind].scope === "inside").map(
+    (kind): [FaultKind, number] => [kind, weights[kind] ?? USUAL_WEIGHTS[kind] ?? 1],
+  );
+  const faults: Fault[] = [];
+  const startMs = QUIET_START_MS + schedule.timeoutMs;
+  let anchorMs = startMs;
+  while (anchorMs < schedule.stormMs - msgwaitMs) {
+    const victim = random.whole(1, schedule.nodes);
+    const count = random.whole(1, 5);
+    for (let index = 0; index < count; index += 1) {
+      const kind = random.weighted(kinds);
+      faults.push({
+        atMs: Math.round(anchorMs + offsetMs(random, schedule)),
+        kind,
+        node: random.chance(0.8) ? victim : random.whole(1, schedule.nodes),
+        forMs: lengthMs(random, schedule, kind),
+        detail: chooseDetail(random, schedule, kind),
+      });
+    }
+    anchorMs += msgwaitMs * random.between(0.5, 3.5);
+  }
+  return faults.filter(({ atMs, forMs }) => atMs + forMs < schedule.stormMs);
+}
+
+const USUAL_WEIGHTS: Readonly<Partial<Record<FaultKind, number>>> = {
+  "network-cut": 5,
+  "path-hang": 4,
+  "path-eio": 3,
+  "array-hang": 0.5,
+  "array-eio": 0.5,
+  "agent-kill": 3,
+  "agent-stop": 2,
+  reset: 3,
+  "power-off": 2,
+  request: 3,
+  "late-write": 2,
+  rollout: 2,
+  "sysrq-broken": 2,
+  "node-deleted": 0.5,
+  "confirm-off": 0.2,
+  reprovision: 0.5,
+  "slot-move": 0.5,
+  "run-readonly": 0.3,
+  "go-message": 0.3,
+  "garbage-header": 0.3,
+};
+
+/** Instants that matter: T, W and M, a little before and after. */
+function offsetMs(random: Random, { timeoutMs, watchdogMs }: Schedule): number {
+  const { msgwaitMs } = deriveTiming({ timeoutMs, watchdogMs });
+  const interesting = random.pick([0, timeoutMs, timeoutMs + watchdogMs, msgwaitMs]);
+  return random.chance(0.5)
+    ? random.next() * msgwaitMs
+    : Math.max(0, interesting + random.between(-0.1, 0.15) * msgwaitMs);
+}
+
+const MOMENTARY: readonly FaultKind[] = [
+  "lost-write",
+  "late-write",
+  "torn-write",
+  "garbage-heartbeat",
+  "garbage-fence",
+  "go-message",
+  "agent-kill",
+  "worker-died",
+  "slot-move",
+  "sysrq-broken",
+  "reset",
+  "wall-step",
+  "request",
+  "request-deleted",
+  "request-again",
+  "request-forced",
+  "request-timeout",
+  "confirm-off",
+  "node-deleted",
+];
+
+function lengthMs(random: Random, schedule: Schedule, kind: FaultKind): number {
+  const { timeoutMs, watchdogMs } = schedule;
+  const { msgwaitMs } = deriveTiming(schedule);
+  if (MOMENTARY.includes(kind)) {
+    return 0;
+  }
+  if (kind === "suspend-short") {
+    return Math.round(random.between(100, 1_000));
+  }
+  if (kind === "rollout") {
+    return 30_000;
+  }
+  return Math.round(
+    random.pick([
+      random.between(0.05, 1) * timeoutMs,
+      random.between(0.9, 1.1) * timeoutMs,
+      (timeoutMs + watchdogMs) * random.between(0.9, 1),
+      random.between(1, 3) * msgwaitMs,
+    ]),
+  );
+}
+
+function chooseDetail(
+  random: Random,
+  { timeoutMs, watchdogMs }: Schedule,
+  kind: FaultKind,
+): number {
+  switch (kind) {
+    case "path-slow":
+    case "array-slow":
+      return Math.round(timeoutMs * random.pick([0.02, 0.1, 0.3, 0.8]));
+    case "api-slow":
+      return Math.round(timeoutMs * random.pick([0.05, 0.3, 1.2]));
+    case "lost-write":
+    case "torn-write":
+      return random.whole(1, 3);
+    case "late-write":
+      return Math.round(
+        random.pick([timeoutMs, watchdogMs, 3 * timeoutMs]) * random.between(0.2, 2),
+      );
+    case "agent-kill":
+      return random.pick([0, random.whole(1, 6), random.whole(1, 20)]);
+    case "agent-kill-loop":
+      return Math.round(1_000 + watchdogMs * random.between(0.1, 0.95));
+    case "agent-stop":
+    case "reprovision":
+      return random.whole(0, 1);
+    case "leader-cut":
+    case "leader-stale":
+      return random.whole(0, 1);
+    case "wall-step":
+      return random.pick([-3_600_000, 3_600_000, -5_000, 60_000]);
+    default:
+      return 0;
+  }
+}
+
+/** One at a time, each within what a node tolerates, with time to recover between them. */
+function gentleFaults(random: Random, schedule: Schedule): Fault[] {
+  const { timeoutMs, watchdogMs, nodes, stormMs } = schedule;
+  const halfMs = Math.floor(timeoutMs / 2);
+  const dozeMs = Math.floor(Math.min(timeoutMs, watchdogMs) / 2) - 500;
+  const choices: readonly (readonly [FaultKind, number, number])[] = [
+    ["path-slow", halfMs, Math.floor(timeoutMs / 20)],
+    ["path-eio", halfMs, 0],
+    ["path-hang", halfMs, 0],
+    ["array-slow", halfMs, Math.floor(timeoutMs / 20)],
+    ["array-eio", halfMs, 0],
+    ["array-hang", halfMs, 0],
+    ["lost-write", 0, 1],
+    ["late-write", 0, halfMs],
+    ["torn-write", 0, 1],
+    ["blind-fence", halfMs, 0],
+    ["garbage-heartbeat", 0, 0],
+    ["garbage-header", halfMs, 0],
+    ["blank-device", halfMs, 0],
+    ["foreign-device", halfMs, 0],
+    ["agent-stall", halfMs, 0],
+    ["agent-stop", dozeMs, 0],
+    ["os-freeze", dozeMs, 0],
+    ["worker-died", 0, 0],
+    ["rollout", 30_000, 0],
+    ["suspend-short", 900, 0],
+    ["wall-step", 0, random.pick([-86_400_000, 3_600_000])],
+    ["network-cut", 25_000, 0],
+    ["agent-cut", timeoutMs * 3, 0],
+    ["kubelet-cut", 25_000, 0],
+    ["leader-cut", timeoutMs * 3, 0],
+    ["leader-stale", timeoutMs * 3, 0],
+    ["api-slow", timeoutMs * 2, 5_000],
+  ];
+  const faults: Fault[] = [];
+  let atMs = QUIET_START_MS + timeoutMs;
+  while (atMs < stormMs) {
+    const [kind, mostMs, detail] = random.pick(choices);
+    const forMs = kind === "rollout" ? mostMs : Math.floor(mostMs * random.between(0.3, 1));
+    faults.push({ atMs: Math.round(atMs), kind, node: random.whole(1, nodes), forMs, detail });
+    atMs += forMs + timeoutMs * random.between(2, 4) + 15_000;
+  }
+  return faults.filter((fault) => fault.atMs + fault.forMs < stormMs);
+}

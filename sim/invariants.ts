@@ -1,0 +1,257 @@
+import { isArmed, type AgentState } from "../src/agent/agent-state.ts";
+import type { Evidence } from "../src/fencing/evidence.ts";
+import type { FencerState } from "../src/fencing/fencer-state.ts";
+import type { FenceSlot } from "../src/protocol/fence-record.ts";
+import type { AgentProcess } from "./agent-process.ts";
+import type { Remediation } from "./api-store.ts";
+import type { Boot } from "./boot.ts";
+import type { PetBy } from "./guard.ts";
+import type { Pod } from "./workloads.ts";
+import type { World } from "./world.ts";
+
+/**
+ * - `S1` death is claimed of a node, and an instance of its OS that started before the message was
+ *   durable, and could be given pods, lives
+ * - `S2` a volume has two live writers after the first one's owner was declared dead
+ * - `S3` a message is durable and not cleared, and the armed boot it is addressed to outlives T + 2W
+ * - `S4` one slot has two live owners, or one that knows of the other outlives T + 2W
+ * - `S5` a condemned boot is petted on purpose
+ * - `L1` no fault beyond what a node tolerates, and a node dies
+ * - `L2` a request does not end in bounded time
+ * - `L3` a finalizer is held for ever
+ */
+export type InvariantCode = "S1" | "S2" | "S3" | "S4" | "S5" | "L1" | "L2" | "L3";
+
+export type Violation = {
+  readonly code: InvariantCode;
+  readonly atMs: number;
+  readonly detail: string;
+};
+
+/** Deaths that somebody wanted, and none of ours. */
+export const WANTED_DEATHS = ["a reset", "the power goes", "an administrator switches it off"];
+
+/** Room for clocks that differ by 200 ppm and a sleep shorter than the slack. */
+const RATE_TOLERANCE = 1.0004;
+const SLEEP_TOLERANCE_MS = 1_600;
+const ALTERNATIONS_MAX = 3;
+
+type SlotOwner = { agent: AgentProcess; goodMs: number; alternations: number };
+type Obligation = { readonly boot: Boot; readonly landedMs: number };
+
+/** Watches one run, and halts it at the first thing that must not happen. */
+export class Invariants {
+  violation: Violation | null = null;
+  readonly #world: World;
+  readonly #landedMs = new Map<string, number>();
+  readonly #obligations = new Map<number, Obligation>();
+  readonly #owners = new Map<number, SlotOwner>();
+  /** True time the message was durable that each request's proof rests on. */
+  readonly #durableMs = new Map<string, number>();
+  readonly #lone: {
+    readonly request: Remediation;
+    readonly fencable: boolean;
+  }[] = [];
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  fail(code: InvariantCode, detail: string): void {
+    if (this.violation === null) {
+      this.violation = { code, atMs: this.#world.timeline.nowMs, detail };
+      this.#world.say?.(`VIOLATION ${code}: ${detail}`);
+    }
+  }
+
+  bootEnded(boot: Boot, why: string): void {
+    if (this.#world.schedule.promise === "gentle" && !WANTED_DEATHS.includes(why)) {
+      this.fail("L1", `${boot.machine.nodeName} (${boot.bootID}) died without need: ${why}`);
+    }
+  }
+
+  petted(boot: Boot, by: PetBy): void {
+    if (boot.condemned) {
+      this.fail(
+        "S5",
+        `${boot.machine.nodeName} (${boot.bootID}) is condemned and was petted: ${by}`,
+      );
+    }
+  }
+
+  agentStepped(agent: AgentProcess, before: AgentState, after: AgentState): void {
+    if (after.life.kind === "conflict" && before.life.kind !== "conflict") {
+      this.#mustDie(agent.boot, "it knows that its slot has another owner");
+    }
+    if (after.lastGood !== before.lastGood && isArmed(after)) {
+      this.#owns(agent);
+    }
+  }
+
+  /** What lies in a fence slot has changed. */
+  fenceChanged(nodeID: number, slot: FenceSlot): void {
+    const { nowMs } = this.#world.timeline;
+    const record = slot.kind === "fence" ? slot.record : null;
+    if (record !== null && !this.#landedMs.has(record.nonce)) {
+      this.#landedMs.set(record.nonce, nowMs);
+    }
+    const known = this.#obligations.get(nodeID);
+    if (known !== undefined && known.boot.bootID === record?.targetBootID) {
+      return;
+    }
+    this.#obligations.delete(nodeID);
+    const boot = this.#boots().find(({ bootID }) => bootID === record?.targetBootID);
+    if (boot === undefined || !boot.armed) {
+      return;
+    }
+    const obligation = { boot, landedMs: nowMs };
+    this.#obligations.set(nodeID, obligation);
+    this.#world.timeline.after(this.#longestLifeMs(), () => {
+      const stands = this.#obligations.get(nodeID) === obligation;
+      if (stands && boot.alive && boot.armed && this.#wanted(boot, nowMs)) {
+        this.fail(
+          "S3",
+          `${boot.machine.nodeName} (${boot.bootID}) was ordered dead at ${nowMs / 1_000} s and lives`,
+        );
+      }
+    });
+  }
+
+  /** A fencer has found a proof: from here on it claims death. */
+  proved(uid: string, evidence: Evidence, fencer: FencerState): void {
+    const { message } = fencer;
+    const nonce = message.kind === "none" ? "" : message.record.nonce;
+    const request = this.#world.api.remediations.get(uid);
+    const finalizerMs = request?.finalizerMs ?? this.#world.timeline.nowMs;
+    const durableMs = Math.max(this.#landedMs.get(nonce) ?? -Infinity, finalizerMs);
+    this.#durableMs.set(uid, durableMs);
+    this.#allDead(fencer.config.target.nodeName, evidence, durableMs);
+  }
+
+  /** The leader has turned a proof into FencingSucceeded=True. */
+  declared(request: Remediation, evidence: Evidence): void {
+    const durableMs = this.#durableMs.get(request.uid) ?? request.finalizerMs;
+    this.#allDead(request.nodeName, evidence, durableMs);
+  }
+
+  /** FencingSucceeded=True on no proof at all, as some do. */
+  declaredWithoutProof(request: Remediation): void {
+    this.#allDead(request.nodeName, null, this.#world.timeline.nowMs);
+  }
+
+  writerStarts(pod: Pod, boot: Boot): void {
+    const other = pod.writers.find((writer) => writer.boot !== boot && !writer.excused);
+    if (pod.movedByProof && other !== undefined) {
+      this.fail(
+        "S2",
+        `${pod.volume} is written by ${boot.machine.nodeName} (${boot.bootID}), and still by ` +
+          `${other.boot.machine.nodeName} (${other.boot.bootID})`,
+      );
+    }
+  }
+
+  requestCreated(request: Remediation): void {
+    const { device } = this.#world;
+    const held = [...device.heartbeats.values()].find(
+      (slot) => slot.kind === "heartbeat" && slot.record.nodeName === request.nodeName,
+    );
+    const record = held?.kind === "heartbeat" ? held.record : null;
+    this.#lone.push({
+      request,
+      fencable: record !== null && record.armed && !record.leaving && !record.detectOnly,
+    });
+  }
+
+  /** After the calm: everything must have come to an end. */
+  ended(): void {
+    const { api, schedule, timeline } = this.#world;
+    for (const request of api.remediations.values()) {
+      const ageMs = timeline.nowMs - request.createdMs;
+      if (ageMs < schedule.calmMs) {
+        continue;
+      }
+      if (request.deleting) {
+        this.fail("L3", `${request.uid} of ${request.nodeName} is deleted and keeps its finalizer`);
+      } else if (request.concludedMs === null && request.byHealthCheck) {
+        this.fail("L2", `${request.uid} of ${request.nodeName} has not ended`);
+      }
+    }
+    if (schedule.promise !== "lone") {
+      return;
+    }
+    for (const { request, fencable } of this.#lone) {
+      if (fencable && request.concludedMs !== null && request.fencingSucceeded === "False") {
+        this.fail("L2", `${request.nodeName} was fencable and could not be proven dead`);
+      }
+    }
+  }
+
+  #allDead(nodeName: string, evidence: Evidence | null, durableMs: number): void {
+    const uid = this.#world.api.nodes.get(nodeName)?.uid ?? null;
+    const alive = this.#boots().find(
+      (boot) =>
+        boot.machine.nodeName === nodeName &&
+        (boot.startedMs < durableMs || boot.bootID === evidence?.bootID) &&
+        uid !== null &&
+        boot.kubelet.heldPodsUnder === uid,
+    );
+    if (alive !== undefined) {
+      this.fail(
+        "S1",
+        `${nodeName} is claimed dead by ${evidence?.kind ?? "no proof"}, and ${alive.bootID} lives` +
+          ` (message durable at ${durableMs / 1_000} s)`,
+      );
+    }
+  }
+
+  #boots(): Boot[] {
+    return this.#world.machines.flatMap(({ boot }) => (boot === null ? [] : [boot]));
+  }
+
+  /** Somebody still wants it: without a request a surviving agent may vouch for itself. */
+  #wanted(boot: Boot, landedMs: number): boolean {
+    return this.#world.api
+      .requestsFor(boot.machine.nodeName)
+      .some(
+        ({ finalizerMs, concludedMs, fencingSucceeded }) =>
+          finalizerMs <= landedMs && (concludedMs === null || fencingSucceeded === "True"),
+      );
+  }
+
+  #mustDie(boot: Boot, why: string): void {
+    if (!boot.armed) {
+      return;
+    }
+    this.#world.timeline.after(this.#longestLifeMs(), () => {
+      if (boot.alive && boot.armed) {
+        this.fail("S4", `${boot.machine.nodeName} (${boot.bootID}) lives on, though ${why}`);
+      }
+    });
+  }
+
+  #owns(agent: AgentProcess): void {
+    const { nodeID } = agent.state.config;
+    const { nowMs } = this.#world.timeline;
+    const owner = this.#owners.get(nodeID);
+    const foreign =
+      owner !== undefined &&
+      owner.agent.boot.machine !== agent.boot.machine &&
+      owner.agent.alive &&
+      nowMs - owner.goodMs < 2 * this.#world.schedule.timeoutMs;
+    const alternations = foreign ? owner.alternations + 1 : (owner?.alternations ?? 0);
+    if (alternations >= ALTERNATIONS_MAX) {
+      this.fail("S4", `slot ${nodeID} has two armed owners with good passes`);
+    }
+    const same = owner?.agent.boot.machine === agent.boot.machine;
+    this.#owners.set(nodeID, {
+      agent,
+      goodMs: nowMs,
+      alternations: foreign || same ? alternations : 0,
+    });
+  }
+
+  #longestLifeMs(): number {
+    const { timeoutMs, watchdogMs } = this.#world.schedule;
+    return (timeoutMs + 2 * watchdogMs) * RATE_TOLERANCE + SLEEP_TOLERANCE_MS;
+  }
+}

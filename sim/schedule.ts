@@ -1,0 +1,33 @@
+import type { OnStorageLoss } from "../src/protocol/device-header.ts";
+import type { Fault } from "./fault.ts";
+
+/** One run of the simulator, whole: the same schedule gives the same trace, byte for byte. */
+export type Schedule = {
+  readonly seed: number;
+  readonly nodes: number;
+  /** T and W. */
+  readonly timeoutMs: number;
+  readonly watchdogMs: number;
+  readonly onStorageLoss: OnStorageLoss;
+  readonly pausableNodes: "Accept" | "Refuse";
+  /** How far apart agents start passes: p, or coarser to see more hours in as much CPU time. */
+  readonly passMs: number;
+  /** Both operator processes believe that they lead. */
+  readonly twoLeaders: boolean;
+  /** Node hardware: what the seed gives, or all alike. */
+  readonly hardware: "varied" | "plain";
+  /** Until here faults strike. */
+  readonly stormMs: number;
+  /** After it nothing strikes any more, and everything must come to an end. */
+  readonly calmMs: number;
+  /** What must hold beside safety: see `Invariants`. */
+  readonly promise: SchedulePromise;
+  readonly faults: readonly Fault[];
+};
+
+/**
+ * - `gentle`  no fault exceeds what a node tolerates, so no node may die (L1)
+ * - `lone`    one fault: a node it takes away must be proven dead in bounded time (L2)
+ * - `rough`   any faults together: safety, and every request and finalizer comes to an end
+ */
+export type SchedulePromise = "gentle" | "lone" | "rough";
