@@ -38,6 +38,8 @@ export type SlotDevice = {
 export function openSlotDevice(path: string): SlotDevice {
   const shared = openSharedDevice(path);
   let strideBytes = strideFor(shared.logicalBlockBytes);
+  /** A header, or none at all, has said where slots are; a damaged one has not. */
+  let knowsStride = false;
 
   function readSlot(region: Region, nodeID: number): Uint8Array {
     return shared.readAt(region, nodeID * strideBytes, strideBytes);
@@ -58,6 +60,12 @@ export function openSlotDevice(path: string): SlotDevice {
     return slots;
   }
   function write(region: Region, nodeID: number, bytes: Uint8Array): void {
+    if (!knowsStride) {
+      throw new Error(
+        `Cannot write slot ${nodeID} as no readable header has told how far apart slots are: it ` +
+          `would land in another node's slot`,
+      );
+    }
     shared.writeAt(region, nodeID * strideBytes, bytes);
     shared.sync(region);
   }
@@ -78,6 +86,7 @@ export function openSlotDevice(path: string): SlotDevice {
       if (slot.kind === "header") {
         strideBytes = slot.header.strideBytes;
       }
+      knowsStride ||= slot.kind !== "unreadable";
       return slot;
     },
     readHeartbeat: (nodeID) => decodeHeartbeatSlot(readSlot("heartbeat", nodeID), nodeID),
