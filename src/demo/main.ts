@@ -13,7 +13,9 @@ async function main(): Promise<number> {
   const { values } = parseArgs({ options: { scenario: { type: "string" } } });
   const scenario = values.scenario ?? "partition";
   if (!isScenarioName(scenario)) {
-    const known = Object.entries(SCENARIOS).map(([name, text]) => `  ${name.padEnd(14)} ${text}`);
+    const known = Object.entries(SCENARIOS).map(
+      ([name, { text }]) => `  ${name.padEnd(14)} ${text}`,
+    );
     console.error(`There is no scenario '${scenario}'. There are:\n${known.join("\n")}`);
     return 2;
   }

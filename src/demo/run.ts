@@ -1,28 +1,33 @@
 import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 
-import { deriveTiming, msgwaitArithmetic, seconds } from "../timing/contract.ts";
+import { SYSTEM_NAMESPACE } from "../api/group.ts";
+import { fieldAt, textAt } from "../kube/kube-object.ts";
 import type { NumberedLine } from "../testing/numbered-writer.ts";
 import { monotonicMs } from "../testing/virtual-node.ts";
+import { deriveTiming, msgwaitArithmetic, seconds } from "../timing/contract.ts";
+import { listenToApi, type ApiEvent } from "./api-events.ts";
 import { createCluster, TIMEOUT_SECONDS, WATCHDOG_SECONDS, type Cluster } from "./cluster.ts";
-import { createControlPlane, type ControlPlane, type ControlPlaneEvent } from "./control-plane.ts";
 import { observeSlots, type Observed } from "./outside-observer.ts";
 import { SCENARIOS, TARGET, type DemoResult, type ScenarioName } from "./scenario.ts";
+import { runStandInControllers } from "./stand-in-controllers.ts";
 
 /** Where a run is shown: a live picture on a terminal, or plain lines. */
 export type Stage = {
-  /** The times before the request have no `sinceRequestMs`. */
+  /** The times before the request are negative. */
   say(text: string, sinceRequestMs: number | null): void;
-  show(cluster: Cluster, controlPlane: ControlPlane): void;
+  show(cluster: Cluster): void;
 };
 
-const READY_WITHIN_MS = 60_000;
-const HEALTHY_FOR_MS = 30_000;
+const READY_WITHIN_MS = 90_000;
+const SLOW_FOR_MS = 30_000;
+const OUTAGE_MS = 60_000;
 const LINES_BEFORE = 5;
 const LINES_AFTER = 10;
-/** After the move: time for a second, wrong death to happen. */
+/** After everything is over: time for a wrong death to happen. */
 const AFTERWARDS_MS = 4_000;
 const POLL_MS = 20;
+const SHOW_EVERY_MS = 100;
 
 const TIMING = deriveTiming({
   timeoutMs: TIMEOUT_SECONDS * 1_000,
@@ -30,144 +35,172 @@ const TIMING = deriveTiming({
 });
 /** Before an agent's deadline, when it is killed: late enough that its closing pet matters. */
 const KILL_AFTER_MS = TIMING.timeoutMs - 800;
-const MOVED_WITHIN_MS = 2 * TIMING.msgwaitMs + 10_000;
+/** Longer than a node without device and without anybody's word would live. */
+const ARRAY_LOST_MS = TIMING.longestLifeMs + 2_000;
+const MOVED_WITHIN_MS = 2 * TIMING.msgwaitMs + 30_000;
+const EIO = { errno: "EIO" } as const;
 
 type Run = {
+  readonly scenario: ScenarioName;
   readonly cluster: Cluster;
-  readonly controlPlane: ControlPlane;
   readonly stage: Stage;
+  struckMs: number | null;
   requestedMs: number | null;
   condemnedBoot: string;
   fenceWrittenMs: number | null;
   ackMs: number | null;
-  deadMs: number | null;
+  diedMs: number | null;
   declaredMs: number | null;
   evidence: string | null;
   falseFences: number;
-  newOwner: string | null;
+  leaderKilled: boolean;
 };
 
 /** Runs one scenario from an empty device to its result. */
 export async function runScenario(scenario: ScenarioName, stage: Stage): Promise<DemoResult> {
-  stage.say(`scenario ${scenario}: ${SCENARIOS[scenario]}`, null);
+  const { text, onStorageLoss } = SCENARIOS[scenario];
+  stage.say(`scenario ${scenario}: ${text}`, null);
   stage.say(
-    `four nodes, one shared device; T = ${seconds(TIMING.timeoutMs)}, ` +
-      `W = ${seconds(TIMING.watchdogMs)}, ${msgwaitArithmetic(TIMING)}`,
+    `an API server, two operators, four nodes, one shared device; ` +
+      `T = ${seconds(TIMING.timeoutMs)}, W = ${seconds(TIMING.watchdogMs)}, ` +
+      msgwaitArithmetic(TIMING),
     null,
   );
-  const cluster = await createCluster();
-  const events: ControlPlaneEvent[] = [];
-  const controlPlane = createControlPlane(
-    cluster.nodes,
-    { owner: TARGET, spec: cluster.workload },
-    (event) => events.push(event),
-  );
+  const cluster = await createCluster(onStorageLoss);
   const run: Run = {
+    scenario,
     cluster,
-    controlPlane,
     stage,
+    struckMs: null,
     requestedMs: null,
     condemnedBoot: "",
     fenceWrittenMs: null,
     ackMs: null,
-    deadMs: null,
+    diedMs: null,
     declaredMs: null,
     evidence: null,
     falseFences: 0,
-    newOwner: null,
+    leaderKilled: false,
   };
-  const stops = [watchMachines(run), watchShow(run, events)];
+  const { server, kubeconfigs } = cluster.kubernetes;
+  const controllers = runStandInControllers(kubeconfigs.admin, cluster.workload, {
+    enabled: () => run.struckMs !== null,
+  });
+  const stops = [
+    watchMachines(run),
+    listenToApi(server, (event) => onApi(run, event)),
+    every(SHOW_EVERY_MS, () => stage.show(cluster)),
+  ];
   try {
     await startUp(run);
-    stops.push(
-      observeSlots(cluster.observer, cluster.node(TARGET).nodeID, (it) => onSlot(run, it)),
-    );
-    await (scenario === "healthy" ? stayHealthy(run) : loseNode(run, scenario));
-    return result(scenario, run);
+    stops.push(observeSlots(cluster.observer, slotOf(run, TARGET), (seen) => onSlot(run, seen)));
+    run.struckMs = monotonicMs();
+    await (SCENARIOS[scenario].everybodyLives ? everybodyLives(run) : loseNode(run));
+    return result(run);
   } finally {
     for (const stop of stops) {
       stop();
     }
-    controlPlane.close();
+    await controllers.close();
     await cluster.close();
   }
 }
 
 async function startUp(run: Run): Promise<void> {
-  const { cluster, controlPlane } = run;
+  const { cluster } = run;
   for (const { machine } of cluster.nodes) {
     machine.boot();
   }
+  const { objects } = cluster.kubernetes.server;
   await until(() => {
-    const statuses = cluster.nodes.map(({ name }) => controlPlane.status(name));
-    return statuses.every(
-      (status) => status?.watchdog === "armed" && status.moving.length === cluster.nodes.length,
+    const sbdNodes = objects.list("sbdnodes.medik8s.io");
+    return cluster.nodes.every(({ name }) =>
+      sbdNodes.some(
+        (node) =>
+          textAt(node, "spec", "nodeName") === name &&
+          fieldAt(node, "status", "armed") === true &&
+          fieldAt(node, "status", "movingPeers") === cluster.nodes.length - 1,
+      ),
     );
   }, "every agent armed and seeing every other");
   await until(() => cluster.lines().length >= LINES_BEFORE, "the workload writing");
   say(run, `all four agents are armed; the workload writes on ${TARGET}`);
 }
 
-async function loseNode(run: Run, scenario: ScenarioName): Promise<void> {
-  const { cluster, controlPlane } = run;
-  const target = cluster.node(TARGET);
-  run.condemnedBoot = target.machine.bootID;
-  run.requestedMs = monotonicMs();
-  strike(run, scenario);
-  controlPlane.requestFencing(TARGET);
-  say(run, `fencing of ${TARGET} is requested`);
+async function loseNode(run: Run): Promise<void> {
+  const { cluster, scenario } = run;
+  const { machine, faults } = cluster.node(TARGET);
+  run.condemnedBoot = machine.bootID;
+  switch (scenario) {
+    case "partition":
+    case "leader-killed":
+      cluster.kubernetes.cut(TARGET);
+      say(run, `${TARGET} is cut off the network; its workload runs on`);
+      break;
+    case "storage-loss":
+    case "agent-killed":
+      cluster.kubernetes.cut(TARGET);
+      faults.set({ read: EIO, write: EIO, sync: EIO });
+      say(run, `${TARGET} loses network and shared storage; its workload runs on`);
+      break;
+    case "frozen":
+      await machine.freeze("watchdog-runs");
+      say(run, `${TARGET} hangs`);
+      break;
+    default:
+      throw new Error(`In scenario ${scenario} nobody is lost`);
+  }
   if (scenario === "agent-killed") {
     await delay(KILL_AFTER_MS);
-    target.machine.setRestart("agent", "never");
-    target.machine.kill("agent", "SIGKILL");
+    machine.setRestart("agent", "never");
+    machine.kill("agent", "SIGKILL");
     say(run, "its agent is killed -9 and not restarted: closing pets the watchdog");
   }
-  const moved = await tryUntil(
-    () => linesOf(run, run.newOwner).length >= LINES_AFTER,
-    MOVED_WITHIN_MS,
-  );
+  const moved = await tryUntil(() => newLines(run).length >= LINES_AFTER, MOVED_WITHIN_MS);
   if (moved) {
     await delay(AFTERWARDS_MS);
   }
 }
 
-function strike(run: Run, scenario: ScenarioName): void {
-  const { cluster, controlPlane } = run;
-  const { machine, faults } = cluster.node(TARGET);
+async function everybodyLives(run: Run): Promise<void> {
+  const { cluster, scenario } = run;
   switch (scenario) {
-    case "partition":
-      controlPlane.cut(TARGET);
-      say(run, `${TARGET} is cut off the network; its workload runs on`);
-      return;
-    case "storage-loss":
-    case "agent-killed":
-      controlPlane.cut(TARGET);
-      faults.set({ read: { errno: "EIO" }, write: { errno: "EIO" }, sync: { errno: "EIO" } });
-      say(run, `${TARGET} loses network and shared storage; its workload runs on`);
-      return;
-    case "frozen":
-      machine.kill("agent", "SIGSTOP");
-      say(run, `the agent of ${TARGET} is frozen (SIGSTOP); its workload runs on`);
-      return;
     case "healthy":
-      return;
+      await slowDown(run);
+      break;
+    case "api-outage":
+      await cluster.kubernetes.server.goAway();
+      say(run, "the API server is gone");
+      await delay(OUTAGE_MS);
+      await cluster.kubernetes.server.comeBack();
+      say(run, "the API server is back");
+      break;
+    case "array-loss":
+      for (const { faults } of cluster.nodes) {
+        faults.set({ read: EIO, write: EIO, sync: EIO });
+      }
+      say(run, `all nodes lose the shared storage, for ${seconds(ARRAY_LOST_MS)}`);
+      await delay(ARRAY_LOST_MS);
+      for (const { faults } of cluster.nodes) {
+        faults.heal();
+      }
+      say(run, "the shared storage is back");
+      break;
+    default:
+      throw new Error(`In scenario ${scenario} somebody is lost`);
   }
+  await delay(2 * AFTERWARDS_MS);
 }
 
-async function stayHealthy(run: Run): Promise<void> {
-  run.requestedMs = monotonicMs();
+async function slowDown(run: Run): Promise<void> {
   const slow = { delayMs: 100, jitterMs: 200, seed: 1 };
   for (const { faults } of run.cluster.nodes) {
     faults.set({ read: slow, write: slow, sync: slow });
   }
-  const burners = [1, 2, 3, 4].map(() =>
-    spawn(process.execPath, [
-      "-e",
-      `setTimeout(()=>process.exit(), ${HEALTHY_FOR_MS}); (function burn(){ const end = Date.now() + 50; while (Date.now() < end); setImmediate(burn); })()`,
-    ]),
-  );
-  say(run, "every I/O takes 100 to 300 ms, and four processes burn the two CPUs");
-  await delay(HEALTHY_FOR_MS);
+  const burn = `const end = Date.now() + ${SLOW_FOR_MS}; while (Date.now() < end);`;
+  const burners = [1, 2, 3, 4].map(() => spawn(process.execPath, ["-e", burn]));
+  say(run, "every I/O takes 100 to 300 ms, and four processes burn the CPUs");
+  await delay(SLOW_FOR_MS);
   for (const burner of burners) {
     burner.kill("SIGKILL");
   }
@@ -175,30 +208,30 @@ async function stayHealthy(run: Run): Promise<void> {
     faults.heal();
   }
   say(run, "everything is fast again");
-  await delay(AFTERWARDS_MS);
 }
 
 function watchMachines(run: Run): () => void {
   const stops = run.cluster.nodes.map(({ name, machine }) =>
     machine.on((event) => {
-      if (event.kind === "fire") {
-        say(run, `the watchdog of ${name} fires`, event.tMs);
-      }
-      if (event.kind === "sysrq") {
-        say(run, `${name} writes sysrq-${event.command}`, event.tMs);
-      }
-      if (event.kind === "boot" && run.requestedMs !== null) {
-        say(run, `${name} boots again (boot ${event.bootID.slice(0, 8)})`, event.tMs);
-      }
-      if (event.kind !== "dead" || event.cause === "power") {
-        return;
-      }
-      if (event.bootID === run.condemnedBoot) {
-        run.deadMs = sinceRequest(run, event.tMs);
-        say(run, `${name} is dead (${event.cause})`, event.tMs);
-      } else {
-        run.falseFences += 1;
-        say(run, `${name} DIED though nobody condemned that boot (${event.cause})`, event.tMs);
+      switch (event.kind) {
+        case "fire":
+          say(run, `the watchdog of ${name} fires`, event.tMs);
+          return;
+        case "sysrq":
+          say(run, `${name} writes sysrq-${event.command}`, event.tMs);
+          return;
+        case "boot":
+          if (run.struckMs !== null) {
+            say(run, `${name} boots again (boot ${short(event.bootID)})`, event.tMs);
+          }
+          return;
+        case "dead":
+          if (event.cause !== "power") {
+            onDeath(run, name, event.bootID, event.cause, event.tMs);
+          }
+          return;
+        default:
+          return;
       }
     }),
   );
@@ -209,95 +242,165 @@ function watchMachines(run: Run): () => void {
   };
 }
 
+function onDeath(run: Run, name: string, bootID: string, cause: string, tMs: number): void {
+  if (bootID === run.condemnedBoot) {
+    run.diedMs = tMs;
+    say(run, `${name} is dead (${cause})`, tMs);
+    return;
+  }
+  run.falseFences += 1;
+  say(run, `${name} DIED though nobody condemned that boot (${cause})`, tMs);
+}
+
 function onSlot(run: Run, observed: Observed): void {
   switch (observed.kind) {
-    case "fence-message":
-      run.fenceWrittenMs ??= sinceRequest(run, observed.tMs);
+    case "fence-message": {
+      run.fenceWrittenMs ??= observed.tMs;
+      const { epoch, fencerName, targetBootID } = observed.record;
       say(
         run,
-        `a fence message stands in the slot of ${TARGET}: epoch ${observed.record.epoch}, by ` +
-          `${observed.record.fencerName}, to boot ${observed.record.targetBootID.slice(0, 8)}`,
+        `a fence message stands in the slot of ${TARGET}: epoch ${epoch}, by ${fencerName}, to ` +
+          `boot ${short(targetBootID)}`,
         observed.tMs,
       );
       return;
+    }
     case "acknowledged":
-      run.ackMs ??= sinceRequest(run, observed.tMs);
+      run.ackMs ??= observed.tMs;
       say(run, `${TARGET} acknowledges: it will die`, observed.tMs);
       return;
     case "beats":
-      if (run.requestedMs !== null && observed.record.bootID !== run.condemnedBoot) {
-        const boot = observed.record.bootID.slice(0, 8);
-        say(run, `${TARGET} beats again in boot ${boot}`, observed.tMs);
+      if (run.struckMs !== null && observed.record.bootID !== run.condemnedBoot) {
+        say(run, `${TARGET} beats in boot ${short(observed.record.bootID)}`, observed.tMs);
       }
       return;
   }
 }
 
-/** Shows the cluster regularly, and what its control plane says as it says it. */
-function watchShow(run: Run, events: ControlPlaneEvent[]): () => void {
-  const timer = setInterval(() => {
-    for (const event of events.splice(0)) {
-      onControlPlane(run, event);
-    }
-    run.stage.show(run.cluster, run.controlPlane);
-  }, POLL_MS);
-  return () => clearInterval(timer);
-}
-
-function onControlPlane(run: Run, event: ControlPlaneEvent): void {
+function onApi(run: Run, event: ApiEvent): void {
+  if (run.struckMs === null) {
+    return;
+  }
   switch (event.kind) {
-    case "fencer-named":
-      say(run, `${event.agent} is named to fence ${TARGET}`);
+    case "requested":
+      if (event.nodeName === TARGET) {
+        run.requestedMs ??= event.tMs;
+      }
+      say(run, `SBDRemediation ${event.name} asks for ${event.nodeName}`, event.tMs);
       return;
-    case "tainted":
-      say(run, `${event.nodeName} is tainted NoExecute`);
+    case "fencer-named":
+      say(run, `the agent of ${event.agent} is named to fence it`, event.tMs);
+      return;
+    case "durable":
+      say(run, "the message is durable", event.tMs);
+      if (run.scenario === "leader-killed" && !run.leaderKilled) {
+        killLeader(run);
+      }
+      return;
+    case "evidence":
+      run.evidence = event.evidence;
+      say(run, `PROVEN DEAD, ${event.evidence}: ${event.detail}`, event.tMs);
       return;
     case "declared":
-      run.evidence = event.evidence.kind;
-      run.declaredMs = sinceRequest(run, monotonicMs());
-      say(run, `PROVEN DEAD, ${event.evidence.kind}: ${event.evidence.detail}`);
+      run.declaredMs ??= event.tMs;
+      say(run, "FencingSucceeded=True", event.tMs);
       return;
-    case "workload-moved":
-      run.newOwner = event.to;
-      say(run, `the workload moves to ${event.to}`);
+    case "concluded":
+      say(run, `Succeeded=${event.succeeded}${event.message && `: ${event.message}`}`, event.tMs);
       return;
-    case "report":
+    case "tainted":
+      say(run, `${event.nodeName} is tainted ${event.taint}`, event.tMs);
+      return;
+    case "not-ready":
+      say(run, `the kubelet of ${event.nodeName} is silent: Ready=Unknown`, event.tMs);
+      return;
+    case "pod-bound":
+      say(run, `the workload's pod is bound to ${event.nodeName}`, event.tMs);
+      return;
+    case "pod-gone":
+      say(run, `the workload's pod on ${event.nodeName} is gone`, event.tMs);
       return;
   }
 }
 
-function result(scenario: ScenarioName, run: Run): DemoResult {
-  const old = linesOf(run, TARGET).filter(({ bootID }) => bootID === run.condemnedBoot);
-  const first = linesOf(run, run.newOwner)[0];
-  const last = old.at(-1);
-  const died = run.deadMs !== null || run.falseFences > 0;
-  const fenced = run.declaredMs !== null && first !== undefined;
+function killLeader(run: Run): void {
+  const { cluster } = run;
+  const lease = cluster.kubernetes.server.objects.get(
+    "leases.coordination.k8s.io",
+    "sbd-operator",
+    SYSTEM_NAMESPACE,
+  );
+  const holder = textAt(lease, "spec", "holderIdentity");
+  const leader = cluster.operators.find(({ name }) => name === holder);
+  if (leader !== undefined) {
+    run.leaderKilled = true;
+    leader.process.kill("SIGKILL");
+    say(run, `the leading operator ${holder} is killed -9`);
+  }
+}
+
+function result(run: Run): DemoResult {
+  const { scenario, condemnedBoot } = run;
+  const { everybodyLives: livesOn } = SCENARIOS[scenario];
+  const old = run.cluster.lines().filter(({ bootID }) => bootID === condemnedBoot);
+  const first = newLines(run)[0]?.tMs ?? null;
+  const last = old.at(-1)?.tMs ?? null;
+  const fenced = run.declaredMs !== null && first !== null;
+  const nobodyDied = run.falseFences === 0 && run.diedMs === null;
+  const leaderWasKilled = scenario !== "leader-killed" || run.leaderKilled;
   return {
     scenario,
     target: TARGET,
-    outcome: scenario === "healthy" ? (died ? "failed" : "none") : fenced ? "fenced" : "failed",
+    outcome: livesOn
+      ? nobodyDied
+        ? "none"
+        : "failed"
+      : fenced && leaderWasKilled
+        ? "fenced"
+        : "failed",
     evidence: run.evidence,
-    fenceWrittenMs: run.fenceWrittenMs,
-    ackMs: run.ackMs,
-    deadMs: run.deadMs,
-    declaredMs: run.declaredMs,
-    oldOwnerLastWriteMs:
-      scenario === "healthy" || last === undefined ? null : sinceRequest(run, last.tMs),
-    newOwnerFirstWriteMs: first === undefined ? null : sinceRequest(run, first.tMs),
+    fenceWrittenMs: sinceRequest(run, run.fenceWrittenMs),
+    ackMs: sinceRequest(run, run.ackMs),
+    deadMs: sinceRequest(run, run.diedMs),
+    declaredMs: sinceRequest(run, run.declaredMs),
+    oldOwnerLastWriteMs: livesOn ? null : sinceRequest(run, last),
+    newOwnerFirstWriteMs: sinceRequest(run, first),
     falseFences: run.falseFences,
   };
 }
 
-function linesOf(run: Run, name: string | null): readonly NumberedLine[] {
-  return name === null ? [] : run.cluster.lines().filter(({ node }) => node === name);
+/** What the workload has written elsewhere since its node was lost. */
+function newLines(run: Run): readonly NumberedLine[] {
+  return run.condemnedBoot === ""
+    ? []
+    : run.cluster.lines().filter(({ bootID }) => bootID !== run.condemnedBoot);
 }
 
-function sinceRequest(run: Run, tMs: number): number | null {
-  return run.requestedMs === null ? null : Math.round(tMs - run.requestedMs);
+function slotOf(run: Run, nodeName: string): number {
+  const { objects } = run.cluster.kubernetes.server;
+  const slot = objects
+    .list("sbdnodes.medik8s.io")
+    .find((node) => textAt(node, "spec", "nodeName") === nodeName);
+  return Number(fieldAt(slot, "spec", "nodeID"));
 }
 
+function sinceRequest(run: Run, tMs: number | null): number | null {
+  return tMs === null || run.requestedMs === null ? null : Math.round(tMs - run.requestedMs);
+}
+
+/** Lines count from the request; before there is one, from the blow. */
 function say(run: Run, text: string, tMs: number = monotonicMs()): void {
-  run.stage.say(text, sinceRequest(run, tMs));
+  const fromMs = run.requestedMs ?? run.struckMs;
+  run.stage.say(text, fromMs === null ? null : tMs - fromMs);
+}
+
+function short(bootID: string): string {
+  return bootID.slice(0, 8);
+}
+
+function every(ms: number, act: () => void): () => void {
+  const timer = setInterval(act, ms);
+  return () => clearInterval(timer);
 }
 
 async function until(done: () => boolean, what: string): Promise<void> {

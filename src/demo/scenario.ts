@@ -1,17 +1,53 @@
-/** What befalls the cluster. `target` is the node that runs the workload. */
-export type ScenarioName = "partition" | "storage-loss" | "frozen" | "agent-killed" | "healthy";
+import type { OnStorageLoss } from "../protocol/device-header.ts";
 
-export const SCENARIOS: Readonly<Record<ScenarioName, string>> = {
-  partition: "the node loses the network and runs on, unaware",
-  "storage-loss": "the node loses network and shared storage at once, and keeps its workload",
-  frozen: "the node's agent is stopped (SIGSTOP); the workload runs on",
-  "agent-killed":
-    "network and storage are lost, and the agent is killed -9 just before its deadline: closing " +
-    "pets the watchdog once more",
-  healthy: "storage and CPU are slow for half a minute; nothing may die",
+/** What befalls the cluster. `target` is the node that runs the workload. */
+export type ScenarioName =
+  | "partition"
+  | "storage-loss"
+  | "frozen"
+  | "agent-killed"
+  | "healthy"
+  | "api-outage"
+  | "array-loss"
+  | "leader-killed";
+
+export type Scenario = {
+  readonly text: string;
+  /** Nothing is to be fenced: every node must live. */
+  readonly everybodyLives: boolean;
+  readonly onStorageLoss: OnStorageLoss;
 };
 
-/** The last line of a run. Times are ms since the request, null where they do not apply. */
+const FENCED = { everybodyLives: false, onStorageLoss: "SelfFence" } as const;
+const LIVES = { everybodyLives: true, onStorageLoss: "SelfFence" } as const;
+
+export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
+  partition: { ...FENCED, text: "the node loses the network and runs on, unaware" },
+  "storage-loss": {
+    ...FENCED,
+    text: "the node loses network and shared storage at once, and keeps its workload",
+  },
+  frozen: { ...FENCED, text: "the whole node hangs (SIGSTOP); its watchdog does not" },
+  "agent-killed": {
+    ...FENCED,
+    text:
+      "network and storage are lost, and the agent is killed -9 just before its deadline: closing " +
+      "pets the watchdog once more",
+  },
+  "leader-killed": {
+    ...FENCED,
+    text: "the node is cut off, and the leading operator is killed -9 in the middle of the fencing",
+  },
+  healthy: { ...LIVES, text: "storage and CPU are slow for half a minute; nothing may die" },
+  "api-outage": { ...LIVES, text: "the API server goes away for a minute; nothing may die" },
+  "array-loss": {
+    everybodyLives: true,
+    onStorageLoss: "SurviveWithApi",
+    text: "all nodes lose the shared storage, and the API vouches for them; nothing may die",
+  },
+};
+
+/** The last line of a run. Times are ms since the SBDRemediation, null where they do not apply. */
 export type DemoResult = {
   readonly scenario: ScenarioName;
   readonly target: string;
@@ -57,7 +93,7 @@ export function whatWentWrong(result: DemoResult): string[] {
   if (result.falseFences > 0) {
     wrong.push(`${result.falseFences} healthy node(s) died`);
   }
-  if (result.scenario === "healthy") {
+  if (SCENARIOS[result.scenario].everybodyLives) {
     if (result.outcome !== "none") {
       wrong.push(`the outcome is ${result.outcome}, though nothing was to be fenced`);
     }

@@ -1,8 +1,7 @@
+import { fieldAt, textAt } from "../kube/kube-object.ts";
 import type { Cluster, DemoNode } from "./cluster.ts";
-import type { ControlPlane } from "./control-plane.ts";
 import type { Stage } from "./run.ts";
 
-const REDRAW_EVERY_MS = 100;
 const BOLD = "\u001b[1m";
 const RED = "\u001b[31m";
 const GREEN = "\u001b[32m";
@@ -20,7 +19,6 @@ export function plainStage(out: NodeJS.WriteStream): Stage {
 /** The same lines, with the nodes drawn below them and kept current. */
 export function terminalStage(out: NodeJS.WriteStream): Stage {
   let drawnLines = 0;
-  let drawnMs = 0;
   const erase = (): void => {
     if (drawnLines > 0) {
       out.write(`\u001b[${drawnLines}A\u001b[0J`);
@@ -32,13 +30,8 @@ export function terminalStage(out: NodeJS.WriteStream): Stage {
       erase();
       out.write(`${DIM}${stamp(sinceRequestMs)}${PLAIN}  ${text}\n`);
     },
-    show(cluster, controlPlane) {
-      const nowMs = performance.now();
-      if (nowMs - drawnMs < REDRAW_EVERY_MS) {
-        return;
-      }
-      drawnMs = nowMs;
-      const lines = picture(cluster, controlPlane);
+    show(cluster) {
+      const lines = picture(cluster);
       erase();
       out.write(lines.map((line) => `${line}\n`).join(""));
       drawnLines = lines.length;
@@ -46,40 +39,63 @@ export function terminalStage(out: NodeJS.WriteStream): Stage {
   };
 }
 
-function picture(cluster: Cluster, controlPlane: ControlPlane): string[] {
-  const head = `${"node".padEnd(10)}${"machine".padEnd(18)}${"agent".padEnd(11)}${"watchdog".padEnd(
-    10,
-  )}${"pets".padStart(6)}  ${"last good pass".padEnd(16)}workload`;
+const COLUMNS = [
+  ["node", 10],
+  ["machine", 18],
+  ["slot", 6],
+  ["agent", 10],
+  ["watchdog", 10],
+  ["pets", 7],
+  ["taints", 12],
+] as const;
+
+function picture(cluster: Cluster): string[] {
+  const head = COLUMNS.map(([title, width]) => title.padEnd(width)).join("");
   const lastLine = cluster.lines().at(-1);
   return [
     "",
-    `${BOLD}${head}${PLAIN}`,
-    ...cluster.nodes.map((node) => row(node, controlPlane, lastLine)),
+    `${BOLD}${head}workload${PLAIN}`,
+    ...cluster.nodes.map((node) => row(cluster, node, lastLine)),
   ];
 }
 
 function row(
+  { kubernetes }: Cluster,
   { name, machine }: DemoNode,
-  controlPlane: ControlPlane,
-  lastLine: { readonly node: string; readonly n: number } | undefined,
+  lastLine: { readonly bootID: string; readonly n: number } | undefined,
 ): string {
-  const status = controlPlane.status(name);
+  const { objects } = kubernetes.server;
+  const sbdNode = objects
+    .list("sbdnodes.medik8s.io")
+    .find((node) => textAt(node, "spec", "nodeName") === name);
+  const taints = (fieldAt(objects.get("nodes", name), "spec", "taints") ??
+    []) as readonly unknown[];
   const up = machine.isUp;
-  const boot = up ? `up, boot ${machine.bootID.slice(0, 8)}` : "DOWN";
-  const age = status?.lastGoodPassAgeMs ?? null;
-  const writes = lastLine?.node === name ? `writing line ${lastLine.n}` : "";
-  const colour = up ? (status === null ? DIM : GREEN) : RED;
-  return (
-    name.padEnd(10) +
-    colour +
-    boot.padEnd(18) +
-    PLAIN +
-    (status?.life ?? "(silent)").padEnd(11) +
-    (up ? (machine.watchdogState.active ? "ticking" : "stopped") : "").padEnd(10) +
-    String(up ? machine.petCount : "").padStart(6) +
-    `  ${(age === null ? "" : `${(age / 1_000).toFixed(1)} s ago`).padEnd(16)}` +
-    writes
-  );
+  const cells = [
+    name,
+    up ? `up, boot ${machine.bootID.slice(0, 8)}` : "DOWN",
+    slotOf(sbdNode),
+    agentOf(sbdNode),
+    up ? (machine.watchdogState.active ? "ticking" : "stopped") : "",
+    up ? String(machine.petCount) : "",
+    taints.map((taint) => textAt(taint, "effect")).join(","),
+  ];
+  const text = cells.map((cell, index) => cell.padEnd(COLUMNS[index]?.[1] ?? 0)).join("");
+  const writes = lastLine?.bootID === machine.bootID ? `writing line ${lastLine.n}` : "";
+  return `${up ? GREEN : RED}${text}${PLAIN}${writes}`;
+}
+
+function slotOf(sbdNode: unknown): string {
+  const nodeID = fieldAt(sbdNode, "spec", "nodeID");
+  return typeof nodeID === "number" ? String(nodeID) : "";
+}
+
+/** As the API knows it: of a node that is cut off, what was last heard. */
+function agentOf(sbdNode: unknown): string {
+  if (fieldAt(sbdNode, "status", "fenced") === true) {
+    return "fenced";
+  }
+  return fieldAt(sbdNode, "status", "armed") === true ? "armed" : "unarmed";
 }
 
 function stamp(sinceRequestMs: number | null): string {
