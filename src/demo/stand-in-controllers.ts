@@ -246,7 +246,7 @@ async function checkHealth(client: KubeClient, nodes: readonly KubeObject[]): Pr
 async function createRequest(client: KubeClient, nodeName: string): Promise<void> {
   const ref = { name: TEMPLATE_NAME, namespace: SYSTEM_NAMESPACE };
   const template = await getObject(client, TEMPLATES, ref);
-  await createObject(client, REMEDIATIONS, {
+  const request = {
     apiVersion: API_VERSION,
     kind: SBD_REMEDIATION.kind,
     metadata: {
@@ -259,7 +259,8 @@ async function createRequest(client: KubeClient, nodeName: string): Promise<void
       labels: { "app.kubernetes.io/part-of": "node-healthcheck-controller" },
     },
     spec: fieldAt(template, "spec", "template", "spec") ?? {},
-  });
+  };
+  await createObject(client, REMEDIATIONS, request);
 }
 
 function conditionOf(node: KubeObject, type: string): unknown {
