@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
+import type { Evidence } from "./evidence.ts";
 import { createFencerPlayer, type FencerPlayer, type Stage } from "./scenarios/fencer-player.ts";
 import { createMortalNode } from "./scenarios/mortal-node.ts";
 import { createScenarioCluster } from "./scenarios/scenario-cluster.ts";
@@ -62,6 +63,7 @@ function play(
   const cluster = createScenarioCluster();
   const acceptedMs = new Map<string, number>();
   const nonces = new Set<string>();
+  const proofs = new Map<string, Evidence>();
   const namedUntilMs = new Map<string, number>();
   let random = seed;
   const chance = {
@@ -78,12 +80,15 @@ function play(
     trace: () => undefined,
     happened(happening) {
       const { atMs, by } = happening;
+      if (happening.kind !== "proven") {
+        const until = cluster.named === by ? atMs : (namedUntilMs.get(by) ?? -Infinity);
+        const { timeoutMs } = CONTRACT;
+        assert.ok(atMs - until <= timeoutMs, `${by} acts ${atMs - until} ms after its name went`);
+      }
       if (happening.kind === "written") {
         tally.written += 1;
         assert.ok(!nonces.has(happening.record.nonce), `${by} writes the same bytes twice`);
         nonces.add(happening.record.nonce);
-        const until = cluster.named === by ? atMs : (namedUntilMs.get(by) ?? -Infinity);
-        assert.ok(atMs - until <= CONTRACT.timeoutMs, `${by} writes, ${atMs - until} ms unnamed`);
       }
       if (happening.kind === "proven") {
         const [rule = ""] = happening.evidence.split(" ");
@@ -172,14 +177,29 @@ function play(
     }
   }
 
+  /** A proof that was found stays what it was. */
+  function checkProofs(): void {
+    for (const { state, config } of fencers) {
+      for (const { uid, proof } of state.requests) {
+        const before = proofs.get(`${config.name} ${uid}`);
+        assert.ok(before === undefined || before === proof, `${uid} was proven otherwise before`);
+        if (proof !== null) {
+          proofs.set(`${config.name} ${uid}`, proof);
+        }
+      }
+    }
+  }
+
   cluster.named = "F";
   let atMs = 3_000;
   for (const step of steps) {
     atMs += step.afterMs;
     timeline.runUntil(Math.min(atMs, RUN_MS));
+    checkProofs();
     strike(step);
   }
   timeline.runUntil(Math.max(atMs, RUN_MS));
+  checkProofs();
 }
 
 function fencer(stage: Stage, name: string, index: number): FencerPlayer {
@@ -229,7 +249,7 @@ function witness({ timeline, device }: Stage): void {
   beat();
 }
 
-test("nothing is proven while a boot runs that is older than the request, and nothing is written unnamed", () => {
+test("nothing is proven while a boot runs that is older than the request, and nobody acts unnamed", () => {
   const tally: Tally = { proven: new Map(), written: 0 };
   fc.assert(
     fc.property(plans, (plan) => play(plan, tally)),
