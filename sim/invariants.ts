@@ -101,13 +101,13 @@ export class Invariants {
     }
     this.#obligations.delete(nodeID);
     const boot = this.#boots().find(({ bootID }) => bootID === record?.targetBootID);
-    if (boot === undefined || !boot.armed) {
+    if (boot === undefined || !boot.armed || !readsSlot(boot, nodeID)) {
       return;
     }
     const obligation = { boot, landedMs: nowMs };
     this.#obligations.set(nodeID, obligation);
     this.#world.timeline.after(this.#longestLifeMs(), () => {
-      const stands = this.#obligations.get(nodeID) === obligation;
+      const stands = this.#obligations.get(nodeID) === obligation && readsSlot(boot, nodeID);
       if (stands && boot.alive && boot.armed && this.#wanted(boot, nowMs)) {
         this.fail(
           "S3",
@@ -122,8 +122,10 @@ export class Invariants {
     const { message } = fencer;
     const nonce = message.kind === "none" ? "" : message.record.nonce;
     const request = this.#world.api.remediations.get(uid);
-    const finalizerMs = request?.finalizerMs ?? this.#world.timeline.nowMs;
-    const durableMs = Math.max(this.#landedMs.get(nonce) ?? -Infinity, finalizerMs);
+    if (request === undefined) {
+      return;
+    }
+    const durableMs = Math.max(this.#landedMs.get(nonce) ?? -Infinity, request.finalizerMs);
     this.#durableMs.set(uid, durableMs);
     this.#allDead(fencer.config.target.nodeName, evidence, durableMs);
   }
@@ -254,4 +256,9 @@ export class Invariants {
     const { timeoutMs, watchdogMs } = this.#world.schedule;
     return (timeoutMs + 2 * watchdogMs) * RATE_TOLERANCE + SLEEP_TOLERANCE_MS;
   }
+}
+
+/** An agent that was moved to another slot does not read this one. */
+function readsSlot(boot: Boot, nodeID: number): boolean {
+  return boot.agent === null || boot.agent.state.config.nodeID === nodeID;
 }
