@@ -7,9 +7,13 @@ import { isOpen, nodeNameOf, type Snapshot } from "./snapshot.ts";
 /** A fencer that reports nothing new for longer is replaced. */
 const NO_PROGRESS_AFTER_MS = 30_000;
 
-/** Whether another request of this device may be given a fencer now. */
+/**
+ * Whether another request of this device may be given a fencer now. Those that this leader has named
+ * a fencer for count at once, in the same round and before its cache shows them.
+ */
 export function hasFencingPlace(
   snapshot: Snapshot,
+  memory: OperatorMemory,
   config: SBDConfig,
   remediation: SBDRemediation,
 ): boolean {
@@ -18,12 +22,17 @@ export function hasFencingPlace(
   );
   const most =
     config.spec.maxConcurrentFencing ?? Math.max(1, Math.ceil(nodesOnDevice.length / 2) - 1);
+  const onDevice = new Set(nodesOnDevice.map(({ spec }) => spec.nodeName));
   const beingFenced = new Set(
     snapshot.remediations
-      .filter((other) => isOpen(other) && (other.status.fencing?.agent ?? "") !== "")
-      .map((other) => nodeNameOf(other)),
+      .filter((other) => {
+        const named = memory.requests.get(other.metadata.uid ?? "")?.named ?? "";
+        return isOpen(other) && (other.status.fencing?.agent ?? named) !== "";
+      })
+      .map((other) => nodeNameOf(other) ?? "")
+      .filter((nodeName) => onDevice.has(nodeName)),
   );
-  return beingFenced.has(nodeNameOf(remediation)) || beingFenced.size < most;
+  return beingFenced.has(nodeNameOf(remediation) ?? "") || beingFenced.size < most;
 }
 
 /**
@@ -39,15 +48,15 @@ export function chooseFencer(
   nowMs: number,
 ): string | null {
   const named = remediation.status.fencing?.agent ?? "";
+  const failed =
+    remediation.status.fencing?.state === "Failed" &&
+    remediation.status.fencing.unfencable === undefined;
   if (config.spec.fencerPlacement === "Operator") {
-    return `sbd-fencer-${config.metadata.name}`;
+    return failed ? null : `sbd-fencer-${config.metadata.name}`;
   }
   const known = memory.requests.get(remediation.metadata.uid ?? "");
   const candidates = candidatesFor(snapshot, memory, config, remediation, nowMs);
   const present = candidates.find(({ spec }) => spec.nodeName === named);
-  const failed =
-    remediation.status.fencing?.state === "Failed" &&
-    remediation.status.fencing.unfencable === undefined;
   const stalled = known !== undefined && nowMs - known.progressMs > NO_PROGRESS_AFTER_MS;
   if (present !== undefined && !failed && !stalled) {
     return named;

@@ -77,10 +77,11 @@ export function hasTaint(node: KubeNode, key: string, effect?: string): boolean 
   );
 }
 
-/** Kubernetes evicts it from a node with a NoExecute taint of that key. */
+/** Kubernetes evicts it, at once or in time, from a node with a NoExecute taint of that key. */
 export function isEvicted(pod: KubePod, key: string): boolean {
   const tolerated = pod.spec?.tolerations?.some(
     (toleration) =>
+      toleration.tolerationSeconds === undefined &&
       (toleration.effect === undefined ||
         toleration.effect === "" ||
         toleration.effect === "NoExecute") &&

@@ -14,12 +14,18 @@ export type OperatorMemory = {
 
 export type RequestMemory = {
   readonly firstSeenMs: number;
+  /** Since when it is being deleted; null = it is not. */
+  readonly deletingMs: number | null;
+  /** Whom this leader named last: a cache may show it late. Empty: nobody yet. */
+  readonly named: string;
+  /** The fencer that was seen last, and when it was named: empty and "" before any was. */
+  readonly fencer: { readonly agent: string; readonly namedTime: string };
   /** The last thing its fencer reported, and when that was new. */
   readonly progress: string;
   readonly progressMs: number;
   /** Agents that were named and failed or fell silent. */
   readonly spent: readonly string[];
-  /** When a fencer was last replaced: a write of it may still be in flight for M. */
+  /** When a fencer was last replaced or withdrawn: a write of it may be in flight for M. */
   readonly replacedMs: number | null;
 };
 
@@ -45,15 +51,29 @@ export function noteReports(
     const uid = metadata.uid ?? "";
     const known = memory.requests.get(uid);
     const progress = JSON.stringify(status.fencing ?? null);
+    const { agent = "", agentNamedTime: namedTime = "" } = status.fencing ?? {};
+    const fencer = { agent, namedTime };
     requests.set(uid, {
       firstSeenMs: known?.firstSeenMs ?? nowMs,
+      deletingMs: metadata.deletionTimestamp === undefined ? null : (known?.deletingMs ?? nowMs),
+      named: known?.named ?? "",
+      fencer,
       progress,
       progressMs: known?.progress === progress ? known.progressMs : nowMs,
       spent: known?.spent ?? [],
-      replacedMs: known?.replacedMs ?? null,
+      replacedMs: wasReplaced(known, fencer) ? nowMs : (known?.replacedMs ?? null),
     });
   }
   return { reports, requests };
+}
+
+/** By whichever leader; one that is new cannot know, and waits. */
+function wasReplaced(known: RequestMemory | undefined, now: RequestMemory["fencer"]): boolean {
+  if (known === undefined) {
+    return now.namedTime !== "";
+  }
+  const { agent, namedTime } = known.fencer;
+  return agent !== "" && (agent !== now.agent || namedTime !== now.namedTime);
 }
 
 /** Its agent had a good pass lately, as far as its reports tell. */

@@ -5,7 +5,15 @@ import { SBD_MAX_NODES } from "../protocol/message.ts";
 import { type Action, targetOf } from "./action.ts";
 import type { KubeNode } from "./kube-object.ts";
 import { isReporting, type OperatorMemory } from "./memory.ts";
-import { nodeNamed, timingOf, type Moment, type Snapshot } from "./snapshot.ts";
+import { clearSlot } from "./slot-task.ts";
+import {
+  nodeNamed,
+  nodeNameOf,
+  slotsOfNode,
+  timingOf,
+  type Moment,
+  type Snapshot,
+} from "./snapshot.ts";
 
 const LINUX = { key: "kubernetes.io/os", value: "linux" } as const;
 /** Slots given out in one go; the rest follow when these are seen. */
@@ -73,7 +81,7 @@ function giveSlots(config: SBDConfig, snapshot: Snapshot, own: readonly SBDNode[
     .filter(
       ({ metadata }) =>
         owningConfig(snapshot, metadata.name)?.metadata.name === config.metadata.name &&
-        !own.some(({ spec }) => spec.nodeName === metadata.name),
+        slotsOfNode(snapshot, metadata.name).length === 0,
     )
     .slice(0, Math.min(CREATED_AT_ONCE_MAX, free.length))
     .map(({ metadata }, index): Action => {
@@ -103,8 +111,9 @@ function removeSecondSlots(own: readonly SBDNode[]): Action[] {
 }
 
 /**
- * A slot is free again when its node is gone and an agent attests that its heartbeat has stood still
- * for M; until then its finalizer keeps the ID taken.
+ * A slot is free again when its node is gone, or has left for another config, when an agent attests
+ * that its heartbeat has stood still for M, and when its fence slot is cleared; until then its
+ * finalizer keeps the ID taken.
  */
 function takeBackSlots(
   config: SBDConfig,
@@ -117,7 +126,9 @@ function takeBackSlots(
   return own.flatMap((node): Action[] => {
     if (node.metadata.deletionTimestamp === undefined) {
       const gone = nodeNamed(snapshot, node.spec.nodeName) === null;
-      return gone ? [{ type: "delete-sbd-node", target: targetOf(node) }] : [];
+      return gone || hasLeft(config, node, snapshot, memory, moment)
+        ? [{ type: "delete-sbd-node", target: targetOf(node) }]
+        : [];
     }
     const attested = own.some(
       (witness) =>
@@ -128,14 +139,42 @@ function takeBackSlots(
         ) === true,
     );
     const finalizers = node.metadata.finalizers ?? [];
-    return attested && finalizers.includes(NODE_SLOT_FINALIZER)
-      ? [
+    if (!attested || !finalizers.includes(NODE_SLOT_FINALIZER)) {
+      return [];
+    }
+    const witnesses = own.filter(
+      (witness) =>
+        witness.metadata.deletionTimestamp === undefined &&
+        isReporting(memory, witness, moment.nowMs),
+    );
+    const id = `free-${node.metadata.uid ?? ""}`;
+    const cleared = clearSlot(id, node, witnesses, "", snapshot, moment.wall);
+    return cleared.kind === "wait"
+      ? cleared.actions.slice()
+      : [
           {
             type: "set-sbd-node-finalizers",
             target: targetOf(node),
             finalizers: finalizers.filter((finalizer) => finalizer !== NODE_SLOT_FINALIZER),
           },
-        ]
-      : [];
+        ];
   });
+}
+
+/** Its node belongs to another config now, its agent has said goodbye, and nobody wants it fenced. */
+function hasLeft(
+  config: SBDConfig,
+  node: SBDNode,
+  snapshot: Snapshot,
+  memory: OperatorMemory,
+  { nowMs }: Moment,
+): boolean {
+  const owner = owningConfig(snapshot, node.spec.nodeName);
+  return (
+    owner !== null &&
+    owner.metadata.name !== config.metadata.name &&
+    node.status.leaving === true &&
+    !isReporting(memory, node, nowMs) &&
+    !snapshot.remediations.some((remediation) => nodeNameOf(remediation) === node.spec.nodeName)
+  );
 }

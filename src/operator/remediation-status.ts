@@ -111,7 +111,7 @@ export function showMoment(
       type,
       status,
       reason,
-      message: conditionMessage(type, status, message),
+      message: conditionMessage(type, reason, message),
       lastTransitionTime: known?.status === status ? known.lastTransitionTime : wall,
       ...(remediation.metadata.generation === undefined
         ? {}
@@ -134,14 +134,11 @@ export function showMoment(
       ];
 }
 
-function conditionMessage(type: string, status: string, message: string): string {
-  if (status === "True" && type === "FencingSucceeded") {
+function conditionMessage(type: string, reason: RemediationReason, message: string): string {
+  if (type === "FencingSucceeded" && reason === "FencingCompleted") {
     return FENCING_SUCCEEDED_MESSAGE;
   }
-  if (status === "True" && type === "Ready" && message === "") {
-    return READY_SUCCEEDED_MESSAGE;
-  }
-  return message;
+  return type === "Ready" && reason === "Succeeded" ? READY_SUCCEEDED_MESSAGE : message;
 }
 
 function sameCondition(a: Condition, b: Condition): boolean {

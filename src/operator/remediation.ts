@@ -1,10 +1,10 @@
 import type { SBDConfig } from "../api/sbd-config.ts";
 import type { SBDNode } from "../api/sbd-node.ts";
-import type { SBDRemediation } from "../api/sbd-remediation.ts";
+import type { SBDRemediation, SBDRemediationStatus } from "../api/sbd-remediation.ts";
 import { nodeOfRemediation } from "../api/node-of-remediation.ts";
 import { REMEDIATION_FINALIZER, TIMED_OUT_ANNOTATION } from "../api/remediation-names.ts";
 import { seconds } from "../timing/contract.ts";
-import { remediationEvent, type Action, targetOf } from "./action.ts";
+import { remediationEvent, type Action, type StatusPatch, targetOf } from "./action.ts";
 import { chooseFencer, hasFencingPlace } from "./fencer-naming.ts";
 import type { KubeNode } from "./kube-object.ts";
 import { rememberRequest, type OperatorMemory } from "./memory.ts";
@@ -13,11 +13,11 @@ import type { ReconcileStep } from "./reconcile-step.ts";
 import { reconcileDeletion } from "./remediation-deletion.ts";
 import { showMoment } from "./remediation-status.ts";
 import {
+  boundMsOf,
   configNamed,
   nodeNamed,
   outcomeOf,
   slotsOfNode,
-  timingOf,
   type Moment,
   type Snapshot,
 } from "./snapshot.ts";
@@ -50,12 +50,20 @@ export function reconcileRemediation(
   if (outcome === "succeeded" || outcome === "fenced") {
     return { actions: afterProof(remediation, snapshot, node, outcome, moment), memory };
   }
-  if (node === null) {
+  const isProven = remediation.status.fencing?.evidence !== undefined;
+  if (node === null && !isProven) {
     const message = `there is no Node ${named.nodeName}: nothing is fenced`;
-    return { actions: showMoment(remediation, "node-not-found", message, moment.wall), memory };
+    const withdrawn = withoutFencer(remediation);
+    return {
+      actions: showMoment(remediation, "node-not-found", message, moment.wall, withdrawn),
+      memory,
+    };
   }
-  if (remediation.metadata.annotations?.[TIMED_OUT_ANNOTATION] !== undefined) {
+  if (remediation.metadata.annotations?.[TIMED_OUT_ANNOTATION] !== undefined && !isProven) {
     return timeOut(remediation, memory, moment);
+  }
+  if (node === null) {
+    return { actions: showProof(remediation, named.nodeName, moment), memory };
   }
   return towardsProof(remediation, node, snapshot, memory, moment);
 }
@@ -85,20 +93,8 @@ function towardsProof(
         : "no SBDNode names it, so no agent of it has ever beaten in a slot";
     return failAtBound(remediation, node, snapshot.configs[0] ?? null, detail, memory, moment);
   }
-  const evidence = status.fencing?.evidence;
-  if (evidence !== undefined) {
-    return {
-      actions: [
-        ...showMoment(remediation, "fenced", evidence.detail, moment.wall),
-        remediationEvent(
-          remediation,
-          "Normal",
-          "NodeFenced",
-          `Node '${node.metadata.name}' successfully fenced via SBD.`,
-        ),
-      ],
-      memory,
-    };
+  if (status.fencing?.evidence !== undefined) {
+    return { actions: showProof(remediation, node.metadata.name, moment), memory };
   }
   if (status.fencing?.state === "Failed" && status.fencing.unfencable !== undefined) {
     return fail(remediation, status.fencing.unfencable.detail, memory, moment);
@@ -118,7 +114,7 @@ function keepFencing(
 ): ReconcileStep {
   const fencing = remediation.status.fencing;
   const named = fencing?.agent ?? "";
-  if (named === "" && !hasFencingPlace(snapshot, config, remediation)) {
+  if (named === "" && !hasFencingPlace(snapshot, memory, config, remediation)) {
     const message = "waiting: as many nodes as maxConcurrentFencing allows are being fenced";
     return { actions: showMoment(remediation, "started", message, moment.wall), memory };
   }
@@ -126,19 +122,23 @@ function keepFencing(
   if (fencer !== null && fencer !== named) {
     return nameFencer(remediation, slot, config, fencer, memory, moment);
   }
-  if (fencer === null && fencing?.state === "Failed") {
+  if (fencer === null && fencing?.state === "Failed" && fencing.unfencable === undefined) {
     const why = fencing.reason ?? "no agent can write the fence message";
     return fail(remediation, `every agent was tried: ${why}`, memory, moment);
   }
-  if (fencer === null) {
+  if (fencer === null && fencing?.state !== "Durable") {
     const message = "waiting for a healthy agent other than the target to fence it";
     return failAtBound(remediation, node, config, message, memory, moment);
   }
   if (fencing?.state !== "Durable") {
-    const message = fencing?.unfencable?.detail ?? fencing?.reason ?? `${fencer} is to fence it`;
+    const message = fencing?.unfencable?.detail ?? fencing?.reason ?? `${named} is to fence it`;
     return { actions: showMoment(remediation, "started", message, moment.wall), memory };
   }
-  const missing = fencing.unfencable?.detail ?? fencing.missing?.join("; ") ?? "";
+  // The message stands: that nobody reports for a while is no reason to give up the proof.
+  const missing =
+    fencer === null
+      ? "waiting for a healthy agent to go on watching the target"
+      : (fencing.unfencable?.detail ?? fencing.missing?.join("; ") ?? "");
   return {
     actions: [
       ...taintForFencing(node, "NoExecute", moment.wall),
@@ -222,10 +222,23 @@ function nameFencer(
     ],
     memory: rememberRequest(memory, uid, {
       spent: before === "" ? spent : [...spent, before],
-      replacedMs: before === "" ? null : moment.nowMs,
+      named: fencer,
       progressMs: moment.nowMs,
     }),
   };
+}
+
+function showProof(remediation: SBDRemediation, nodeName: string, moment: Moment): Action[] {
+  const detail = remediation.status.fencing?.evidence?.detail ?? "";
+  return [
+    ...showMoment(remediation, "fenced", detail, moment.wall),
+    remediationEvent(
+      remediation,
+      "Normal",
+      "NodeFenced",
+      `Node '${nodeName}' successfully fenced via SBD.`,
+    ),
+  ];
 }
 
 /** Proof stands for good, whatever comes after it. */
@@ -263,7 +276,7 @@ function failAtBound(
   moment: Moment,
 ): ReconcileStep {
   const known = memory.requests.get(remediation.metadata.uid ?? "");
-  const boundMs = config === null ? 0 : timingOf(config).msgwaitMs;
+  const boundMs = config === null ? 0 : boundMsOf(config);
   const waitedMs = moment.nowMs - (known?.firstSeenMs ?? moment.nowMs);
   if (waitedMs >= boundMs) {
     return fail(remediation, `${node.metadata.name} cannot be fenced: ${detail}`, memory, moment);
@@ -282,7 +295,7 @@ function fail(
   const nodeName = named.ok ? named.nodeName : remediation.metadata.name;
   return {
     actions: [
-      ...showMoment(remediation, "failed", detail, moment.wall),
+      ...showMoment(remediation, "failed", detail, moment.wall, withoutFencer(remediation)),
       remediationEvent(
         remediation,
         "Warning",
@@ -300,8 +313,6 @@ function timeOut(
   memory: OperatorMemory,
   moment: Moment,
 ): ReconcileStep {
-  const { fencing } = remediation.status;
-  const withdrawn = fencing === undefined ? {} : { fencing: { agent: "" } };
   return {
     actions: [
       ...showMoment(
@@ -309,7 +320,7 @@ function timeOut(
         "timed-out",
         "NodeHealthCheck timed the remediation out before the node was proven dead",
         moment.wall,
-        withdrawn,
+        withoutFencer(remediation),
       ),
       remediationEvent(
         remediation,
@@ -320,4 +331,12 @@ function timeOut(
     ],
     memory,
   };
+}
+
+/**
+ * Nobody fences for a request that has failed: another remediator may have brought the node back,
+ * and a message to its new boot would kill a healthy node.
+ */
+function withoutFencer(remediation: SBDRemediation): StatusPatch<SBDRemediationStatus> {
+  return remediation.status.fencing === undefined ? {} : { fencing: { agent: "" } };
 }

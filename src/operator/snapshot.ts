@@ -3,7 +3,7 @@ import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import { nodeOfRemediation } from "../api/node-of-remediation.ts";
 import { REMEDIATION_FINALIZER } from "../api/remediation-names.ts";
-import { deriveTiming, defaultWatchdogMs, type Timing } from "../timing/contract.ts";
+import { deriveTiming, defaultWatchdogMs, TimingError, type Timing } from "../timing/contract.ts";
 import type { KubeDaemonSet, KubeNode, KubePod, KubeVolumeAttachment } from "./kube-object.ts";
 
 /** What the caches hold. It may be old: no safety rests on it, every write carries what it saw. */
@@ -48,6 +48,21 @@ export function timingOf(config: SBDConfig): Timing {
   const asked = config.spec.watchdogTimeoutSeconds;
   const watchdogMs = asked === undefined ? defaultWatchdogMs(timeoutMs) : asked * 1_000;
   return deriveTiming({ timeoutMs, watchdogMs });
+}
+
+/**
+ * M in milliseconds. A config whose times are out of range, stored before a rule refused it, has
+ * none: nothing can be armed by it, so there is nothing to wait for.
+ */
+export function boundMsOf(config: SBDConfig): number {
+  try {
+    return timingOf(config).msgwaitMs;
+  } catch (error) {
+    if (error instanceof TimingError) {
+      return 0;
+    }
+    throw error;
+  }
 }
 
 export type RemediationOutcome = "open" | "fenced" | "succeeded" | "failed";

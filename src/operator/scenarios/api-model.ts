@@ -1,0 +1,276 @@
+import assert from "node:assert/strict";
+
+import { NODE_SLOT_FINALIZER } from "../../api/remediation-names.ts";
+import { parseSBDConfig } from "../../api/sbd-config.ts";
+import { parseSBDNode } from "../../api/sbd-node.ts";
+import { parseSBDRemediation } from "../../api/sbd-remediation.ts";
+import type { Action, Target } from "../action.ts";
+import type { KubeDaemonSet, KubeNode, KubePod, KubeVolumeAttachment } from "../kube-object.ts";
+import type { Snapshot } from "../snapshot.ts";
+
+export type Kind =
+  | "SBDConfig"
+  | "SBDNode"
+  | "SBDRemediation"
+  | "Node"
+  | "Pod"
+  | "VolumeAttachment"
+  | "DaemonSet";
+
+export type StoredMeta = {
+  name: string;
+  namespace?: string;
+  uid: string;
+  resourceVersion: string;
+  generation: number;
+  creationTimestamp: string;
+  deletionTimestamp?: string;
+  finalizers?: string[];
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  ownerReferences?: { apiVersion: string; kind: string; name: string; uid: string }[];
+};
+
+export type Stored = {
+  readonly kind: Kind;
+  readonly apiVersion: string;
+  metadata: StoredMeta;
+  spec?: unknown;
+  status?: unknown;
+};
+
+/** What becomes of a write: only `done` changed anything. */
+export type Outcome = "done" | "conflict" | "exists" | "gone";
+
+const API_VERSIONS: Readonly<Record<Kind, string>> = {
+  SBDConfig: "medik8s.io/v1alpha1",
+  SBDNode: "medik8s.io/v1alpha1",
+  SBDRemediation: "medik8s.io/v1alpha1",
+  Node: "v1",
+  Pod: "v1",
+  VolumeAttachment: "storage.k8s.io/v1",
+  DaemonSet: "apps/v1",
+};
+
+/**
+ * The part of an API server that the reconcilers meet: versions and conflicts, UIDs, deletion that
+ * waits for finalizers, merge patches. Objects are handed out as deep copies.
+ */
+export class ApiModel {
+  readonly #objects = new Map<string, Stored>();
+  readonly #wall: () => string;
+  #version = 0;
+  #uid = 0;
+
+  constructor(wall: () => string) {
+    this.#wall = wall;
+  }
+
+  create(
+    kind: Kind,
+    metadata: Partial<StoredMeta> & { name: string },
+    body: { readonly spec?: unknown; readonly status?: unknown } = {},
+  ): Outcome {
+    const key = keyOf(kind, metadata.name);
+    if (this.#objects.has(key)) {
+      return "exists";
+    }
+    this.#uid += 1;
+    this.#objects.set(key, {
+      kind,
+      apiVersion: API_VERSIONS[kind],
+      ...structuredClone(body),
+      metadata: {
+        generation: 1,
+        ...structuredClone(metadata),
+        creationTimestamp: metadata.creationTimestamp ?? this.#wall(),
+        uid: `uid-${this.#uid}`,
+        resourceVersion: this.#nextVersion(),
+      },
+    });
+    return "done";
+  }
+
+  get(kind: Kind, name: string): Stored | null {
+    const found = this.#objects.get(keyOf(kind, name));
+    return found === undefined ? null : structuredClone(found);
+  }
+
+  list(kind: Kind): readonly Stored[] {
+    return [...this.#objects.values()]
+      .filter((object) => object.kind === kind)
+      .map((object) => structuredClone(object));
+  }
+
+  /** A write by somebody who has read the object just now; the object must be there. */
+  change(kind: Kind, name: string, change: (object: Stored) => void): void {
+    const found = this.#objects.get(keyOf(kind, name));
+    assert.ok(found, `there is no ${kind} ${name}`);
+    const before = JSON.stringify(found);
+    change(found);
+    if (JSON.stringify(found) !== before) {
+      found.metadata.resourceVersion = this.#nextVersion();
+    }
+    this.#collect(found);
+  }
+
+  delete(kind: Kind, name: string): Outcome {
+    const found = this.#objects.get(keyOf(kind, name));
+    if (found === undefined) {
+      return "gone";
+    }
+    if (found.metadata.deletionTimestamp === undefined) {
+      found.metadata.deletionTimestamp = this.#wall();
+      found.metadata.resourceVersion = this.#nextVersion();
+    }
+    this.#collect(found);
+    return "done";
+  }
+
+  snapshot(): Snapshot {
+    const bare = (kind: Kind): unknown => this.list(kind);
+    return {
+      configs: this.list("SBDConfig").map((object) => valid(parseSBDConfig(object))),
+      sbdNodes: this.list("SBDNode").map((object) => valid(parseSBDNode(object))),
+      remediations: this.list("SBDRemediation").map((object) => valid(parseSBDRemediation(object))),
+      nodes: bare("Node") as readonly KubeNode[],
+      pods: bare("Pod") as readonly KubePod[],
+      volumeAttachments: bare("VolumeAttachment") as readonly KubeVolumeAttachment[],
+      daemonSets: bare("DaemonSet") as readonly KubeDaemonSet[],
+    };
+  }
+
+  /** Does what an action asks for, on the version it was decided on. */
+  apply(action: Action): Outcome {
+    switch (action.type) {
+      case "set-remediation-finalizers":
+        return this.#write("SBDRemediation", action.target, (object) => {
+          object.metadata.finalizers = [...action.finalizers];
+        });
+      case "set-sbd-node-finalizers":
+        return this.#write("SBDNode", action.target, (object) => {
+          object.metadata.finalizers = [...action.finalizers];
+        });
+      case "patch-remediation-status":
+        return this.#write("SBDRemediation", action.target, mergeStatus(action.status));
+      case "patch-sbd-node-status":
+        return this.#write("SBDNode", action.target, mergeStatus(action.status));
+      case "patch-config-status":
+        return this.#write("SBDConfig", action.target, mergeStatus(action.status));
+      case "set-taints":
+        return this.#write("Node", action.target, (object) => {
+          object.spec = merge(object.spec, { taints: action.taints });
+        });
+      case "set-node-conditions":
+        return this.#write("Node", action.target, mergeStatus({ conditions: action.conditions }));
+      case "delete-pod":
+        return this.#delete("Pod", action.target, () => {
+          if (action.graceSeconds === 0) {
+            this.#objects.delete(keyOf("Pod", action.target.name));
+          }
+        });
+      case "delete-sbd-node":
+        return this.#delete("SBDNode", action.target, () => undefined);
+      case "create-sbd-node":
+        return this.create(
+          "SBDNode",
+          {
+            name: action.name,
+            finalizers: [NODE_SLOT_FINALIZER],
+            ownerReferences: [
+              {
+                apiVersion: API_VERSIONS.SBDConfig,
+                kind: "SBDConfig",
+                name: action.config.name,
+                uid: action.config.uid,
+              },
+            ],
+          },
+          { spec: action.spec },
+        );
+      case "apply-daemon-set":
+        return this.create("DaemonSet", { ...action.manifest.metadata });
+      case "event":
+        return "done";
+    }
+  }
+
+  #write(kind: Kind, target: Target, change: (object: Stored) => void): Outcome {
+    const found = this.#objects.get(keyOf(kind, target.name));
+    if (found === undefined) {
+      return "gone";
+    }
+    const { uid, resourceVersion } = found.metadata;
+    if (uid !== target.uid || resourceVersion !== target.resourceVersion) {
+      return "conflict";
+    }
+    this.change(kind, target.name, change);
+    return "done";
+  }
+
+  #delete(kind: Kind, target: Target, then: () => void): Outcome {
+    const found = this.#objects.get(keyOf(kind, target.name));
+    if (found === undefined || found.metadata.uid !== target.uid) {
+      return "gone";
+    }
+    // A pod stays until its kubelet, or somebody with no grace, says that it ended.
+    if (kind === "Pod" && found.metadata.finalizers === undefined) {
+      found.metadata.deletionTimestamp ??= this.#wall();
+      found.metadata.resourceVersion = this.#nextVersion();
+    } else {
+      this.delete(kind, target.name);
+    }
+    then();
+    return "done";
+  }
+
+  #collect(object: Stored): void {
+    const { deletionTimestamp, finalizers = [], name } = object.metadata;
+    if (deletionTimestamp !== undefined && finalizers.length === 0) {
+      this.#objects.delete(keyOf(object.kind, name));
+    }
+  }
+
+  #nextVersion(): string {
+    this.#version += 1;
+    return String(this.#version);
+  }
+}
+
+/** RFC 7386. */
+export function merge(target: unknown, patch: unknown): unknown {
+  if (patch === null || typeof patch !== "object" || Array.isArray(patch)) {
+    return patch;
+  }
+  const base: Record<string, unknown> =
+    target !== null && typeof target === "object" && !Array.isArray(target)
+      ? { ...(target as Record<string, unknown>) }
+      : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) {
+      delete base[key];
+    } else if (value !== undefined) {
+      base[key] = merge(base[key], value);
+    }
+  }
+  return base;
+}
+
+function mergeStatus(status: object): (object: Stored) => void {
+  return (object) => {
+    object.status = merge(object.status ?? {}, structuredClone(status));
+  };
+}
+
+function keyOf(kind: Kind, name: string): string {
+  return `${kind}/${name}`;
+}
+
+function valid<T>(
+  parsed:
+    | { readonly ok: true; readonly value: T }
+    | { readonly ok: false; readonly error: { readonly message: string } },
+): T {
+  assert.ok(parsed.ok, parsed.ok ? "" : parsed.error.message);
+  return parsed.value;
+}

@@ -1,0 +1,39 @@
+import type { SBDNode } from "../api/sbd-node.ts";
+import { type Action, targetOf } from "./action.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** A fence slot that is to be cleared, and how far that is. */
+export type Clearing =
+  | { readonly kind: "done" }
+  | { readonly kind: "wait"; readonly actions: readonly Action[] };
+
+/**
+ * Has the fence slot of an SBDNode cleared under a task ID, by the preferred agent where it is among
+ * the candidates. Given to another one when its agent is a candidate no more; the agent itself tries
+ * again until it is done.
+ */
+export function clearSlot(
+  id: string,
+  slot: SBDNode,
+  candidates: readonly SBDNode[],
+  preferred: string,
+  snapshot: Snapshot,
+  wall: string,
+): Clearing {
+  const results = snapshot.sbdNodes.flatMap(({ status }) => status.slotTaskResults ?? []);
+  if (results.some((result) => result.id === id && result.state === "Done")) {
+    return { kind: "done" };
+  }
+  const present = candidates.find(({ spec }) => spec.nodeName === preferred);
+  const agent = (present ?? candidates[0])?.spec.nodeName;
+  const task = slot.status.slotTask;
+  const assigned = task?.id === id && candidates.some(({ spec }) => spec.nodeName === task.agent);
+  if (agent === undefined || assigned) {
+    return { kind: "wait", actions: [] };
+  }
+  const slotTask = { id, kind: "Clear", agent, requestedTime: wall };
+  return {
+    kind: "wait",
+    actions: [{ type: "patch-sbd-node-status", target: targetOf(slot), status: { slotTask } }],
+  };
+}
