@@ -134,7 +134,7 @@ export class AgentApi {
         noExecute: node?.noExecute ?? false,
         sbdNodes: [...api.sbdNodes.values()]
           .filter((known) => known.nodeName === nodeName)
-          .map(({ name, nodeID, leaving }) => ({ name, nodeID, leaving })),
+          .map(({ name, nodeID, leaving }) => ({ name, nodeID, leaving, unarmedBootID: "" })),
       };
     }, hear);
   }

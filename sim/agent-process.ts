@@ -15,6 +15,9 @@ import { WALL_START_MS, type World } from "./world.ts";
 
 const TICK_MS_BEFORE_HEADER = 500;
 const TICK_MS_WHILE_DYING = 500;
+const VOUCHES_WITHIN_T = 6;
+const VOUCH_EVERY_MS_MAX = 5_000;
+const VOUCHES_ASKED_MAX = 16;
 const NO_FENCE: ReadonlyMap<number, FenceSlot> = new Map();
 const NO_HEARTBEATS: ReadonlyMap<number, HeartbeatSlot> = new Map();
 
@@ -39,7 +42,9 @@ export class AgentProcess {
   readonly #random: Random;
   readonly #pending: AgentEvent[] = [];
   #stepping = false;
-  #vouchAsked = 0;
+  readonly #vouchesAsked = new Set<number>();
+  #vouchIDs = 0;
+  #vouchMs = -Infinity;
 
   constructor(boot: Boot, startSeed: string) {
     const { machine } = boot;
@@ -344,24 +349,31 @@ export class AgentProcess {
     return Math.max(device.timing.passIntervalMs, this.world.schedule.passMs);
   }
 
-  /** Only where the answer can change anything, which spares most of the questions. */
+  /** As the shell asks: only where an answer can be of use, and so often within T. */
   #askToVouch(): void {
     const { state } = this;
+    const nowMs = this.boot.livedMs();
+    const timeoutMs = state.device?.timing.timeoutMs ?? Infinity;
+    const everyMs = Math.min(VOUCH_EVERY_MS_MAX, timeoutMs / VOUCHES_WITHIN_T);
+    const survives = state.device?.header.onStorageLoss === "SurviveWithApi";
     const wanted =
-      state.device?.header.onStorageLoss === "SurviveWithApi" ||
       state.life.kind === "leaving" ||
-      state.lastPass?.trouble?.vouchable === true;
-    if (!wanted || !isArmed(state)) {
+      state.lastPass?.trouble?.vouchable === true ||
+      (survives && nowMs - (state.lastGood?.startedMs ?? -Infinity) >= 2 * this.#tickMs());
+    if (!wanted || !isArmed(state) || nowMs - this.#vouchMs < everyMs) {
       return;
     }
-    this.#vouchAsked += 1;
-    const asked = this.#vouchAsked;
-    const startedMs = this.boot.livedMs();
+    this.#vouchMs = nowMs;
+    this.#vouchIDs += 1;
+    const id = this.#vouchIDs;
     const leaving = state.life.kind === "leaving";
+    const armed = isArmed(state);
+    this.#vouchesAsked.add(id);
+    this.#vouchesAsked.delete(id - VOUCHES_ASKED_MAX);
     this.api.askToVouch(leaving, (openRequests) => {
-      // A later question forgets the earlier one, as in the shell.
-      if (asked === this.#vouchAsked) {
-        this.dispatch({ type: "api-read", startedMs, openRequests, leaving });
+      if (this.#vouchesAsked.has(id)) {
+        this.#vouchesAsked.clear();
+        this.dispatch({ type: "api-read", startedMs: nowMs, openRequests, leaving, armed });
       }
     });
   }

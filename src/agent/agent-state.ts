@@ -30,6 +30,8 @@ export type AgentState = {
   readonly sequence: number;
   /** The last heartbeat seen to be written, or null after one that was not. */
   readonly lastWritten: HeartbeatRecord | null;
+  /** The API has it that this boot runs unarmed. */
+  readonly knownUnarmed: boolean;
   /** A write of this boot may still land late. */
   readonly unconfirmedWrite: boolean;
   readonly lastUptimeMs: number;
@@ -133,6 +135,7 @@ export function initialAgentState(config: AgentConfig): AgentState {
     starts: 0,
     sequence: 0,
     lastWritten: null,
+    knownUnarmed: false,
     unconfirmedWrite: config.memory.unconfirmedWrite,
     lastUptimeMs: 0,
     lastWallNs: 0n,

@@ -157,6 +157,7 @@ function eventOf(step: Move, state: AgentState, books: Books): AgentEvent | null
         startedMs: books.nowMs - step.agoMs,
         openRequests: step.open,
         leaving: step.leaving,
+        armed: isArmed(state),
       };
   }
 }

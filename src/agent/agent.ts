@@ -1,6 +1,13 @@
 import { sightFences, sightHeartbeats } from "../observation/sightings.ts";
 import type { AgentEvent } from "./event.ts";
-import { considerArming, watchdogFailed, watchdogOpened } from "./arming.ts";
+import {
+  considerArming,
+  petUnarmedFromMs,
+  watchdogFailed,
+  watchdogLate,
+  watchdogOpened,
+} from "./arming.ts";
+import { pushDeadline } from "./deadline.ts";
 import type { AgentState } from "./agent-state.ts";
 import { acknowledgeOverdue, afterAcknowledgement, latchMarked, rebootAgain } from "./latching.ts";
 import { proceedLeaving, startLeaving } from "./leaving.ts";
@@ -68,6 +75,8 @@ export function stepAgent(state: AgentState, event: AgentEvent, nowMs: number): 
       );
     case "watchdog-opened":
       return watchdogOpened(state, event, nowMs);
+    case "watchdog-late":
+      return watchdogLate(state);
     case "watchdog-failed":
       return watchdogFailed(state, event.error);
     case "mark-kept":
@@ -98,11 +107,15 @@ function tick(state: AgentState, nowMs: number): Step {
   }
 }
 
-/** A watchdog that was ticking before us but cannot back the contract is petted all the same. */
+/**
+ * A watchdog that was ticking before us but cannot back the contract is petted all the same. Where an
+ * armed heartbeat of a predecessor may still land over our unarmed ones, that is until T after the
+ * last good pass only, as long as the API does not know: a fencer must be able to believe the slot.
+ */
 function keepUnarmedAlive(state: AgentState, nowMs: number): Step {
-  if (state.watchdog.kind !== "open" || state.watchdog.armed || state.device === null) {
+  const { device, watchdog } = state;
+  if (watchdog.kind !== "open" || watchdog.armed || device === null) {
     return { state, effects: [] };
   }
-  const deadlineMs = nowMs + state.device.timing.timeoutMs;
-  return { state: { ...state, deadlineMs }, effects: [{ type: "push-deadline", deadlineMs }] };
+  return pushDeadline(state, petUnarmedFromMs(state, nowMs) + device.timing.timeoutMs);
 }

@@ -66,7 +66,13 @@ export function considerArming(state: AgentState, nowMs: number): Step {
   const factor = judgement.kind === "usable" ? judgement.factor : 1;
   return {
     state: { ...state, watchdog: { kind: "opening", canArm, factor } },
-    effects: [{ type: "open-watchdog", timeoutSeconds }],
+    effects: [
+      {
+        type: "open-watchdog",
+        timeoutSeconds,
+        notAfterMs: state.lastGood.startedMs + device.timing.timeoutMs,
+      },
+    ],
   };
 }
 
@@ -106,7 +112,8 @@ export function watchdogOpened(
     const refused = refuse(state, message);
     return { state: refused.state, effects: [{ type: "release-watchdog" }, ...refused.effects] };
   }
-  const deadlineMs = (armed ? state.lastGood.startedMs : nowMs) + timing.timeoutMs;
+  const fromMs = armed ? state.lastGood.startedMs : petUnarmedFromMs(state, nowMs);
+  const deadlineMs = fromMs + timing.timeoutMs;
   if (nowMs >= deadlineMs) {
     return openedTooLate(open);
   }
@@ -130,6 +137,12 @@ export function watchdogOpened(
       },
     ],
   };
+}
+
+/** From when on an unarmed agent lets a watchdog that was ticking before it live for T more. */
+export function petUnarmedFromMs(state: AgentState, nowMs: number): number {
+  const believable = !state.unconfirmedWrite || state.knownUnarmed;
+  return believable ? nowMs : (state.lastGood?.startedMs ?? -Infinity);
 }
 
 /** What the opened driver says of itself outranks what sysfs did not show. */
@@ -159,6 +172,13 @@ function openedTooLate(state: AgentState): Step {
   return mustBePetted(state.config)
     ? log(state, "fatal", message)
     : { state: ended.state, effects: [{ type: "release-watchdog" }, ...ended.effects] };
+}
+
+/** Nothing was opened: the next good pass decides anew. */
+export function watchdogLate(state: AgentState): Step {
+  return state.watchdog.kind === "opening"
+    ? { state: { ...state, watchdog: { kind: "closed" } }, effects: [] }
+    : { state, effects: [] };
 }
 
 export function watchdogFailed(state: AgentState, error: string): Step {

@@ -23,8 +23,15 @@ export type AgentEffect =
     }
   /** This process has shown that it can live: it is no unclean start any more. */
   | { readonly type: "forget-unclean-starts" }
-  /** Open the watchdog, set its timeout, read it back. Answer: `watchdog-opened` or `-failed`. */
-  | { readonly type: "open-watchdog"; readonly timeoutSeconds: number }
+  /**
+   * Open the watchdog, set its timeout, read it back; nothing of it from `notAfterMs` on, for opening
+   * pets. Answer: `watchdog-opened`, `-late` or `-failed`.
+   */
+  | {
+      readonly type: "open-watchdog";
+      readonly timeoutSeconds: number;
+      readonly notAfterMs: number;
+    }
   /** Pet until the deadline, and write sysrq-b when it passes if `selfFence`. */
   | {
       readonly type: "start-petter";

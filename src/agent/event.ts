@@ -35,6 +35,8 @@ export type AgentEvent =
       /** WDIOF_* bits of WDIOC_GETSUPPORT; null where the driver does not say. */
       readonly options: number | null;
     }
+  /** `notAfterMs` had passed, so nothing was opened. */
+  | { readonly type: "watchdog-late" }
   | { readonly type: "watchdog-failed"; readonly error: string }
   | { readonly type: "mark-kept" }
   | { readonly type: "mark-failed"; readonly error: string }
@@ -48,5 +50,7 @@ export type AgentEvent =
       readonly openRequests: number;
       /** The patch said `leaving`. */
       readonly leaving: boolean;
+      /** The patch said `armed`. */
+      readonly armed: boolean;
     }
   | { readonly type: "terminate" };

@@ -9,7 +9,7 @@ import { verifyLeaving } from "./leaving.ts";
 import { whyNotOurDevice } from "./own-device.ts";
 import { bareMessagesIn, judgeMessage, type MessageVerdict } from "./own-message.ts";
 import { judgeOwnSlot } from "./own-slot.ts";
-import { log, follow, type Step } from "./step.ts";
+import { follow, log, refuseToServe, type Step } from "./step.ts";
 import { seconds } from "../timing/contract.ts";
 import { standInForPass } from "./vouching.ts";
 
@@ -178,6 +178,9 @@ function beat(state: AgentState, event: PassRead, before: Trouble | null, nowMs:
   if (slot.action === "conflict") {
     const finished = finishPass(judged, pass.startedMs, slot.trouble);
     const detail = slot.trouble?.detail ?? "";
+    if (judged.watchdog.kind === "closed" || judged.watchdog.kind === "refused") {
+      return refuseToServe(finished.state, detail);
+    }
     return {
       state: { ...finished.state, life: { kind: "conflict", detail } },
       effects: finished.effects,

@@ -10,24 +10,24 @@ import type { Step } from "./step.ts";
  * that read** + T. Under `SurviveWithApi` it may stand in for any pass; in both modes for one that
  * failed only because the own fence slot or the header is unreadable.
  */
-export function vouch(state: AgentState, event: AgentEvent & { readonly type: "api-read" }): Step {
-  const { life, device } = state;
-  if (
-    device === null ||
-    event.openRequests !== 0 ||
-    !isArmed(state) ||
-    (life.kind !== "serving" && life.kind !== "leaving")
-  ) {
+export function vouch(before: AgentState, event: ApiRead): Step {
+  const { life, device } = before;
+  if (device === null || (life.kind !== "serving" && life.kind !== "leaving")) {
+    return { state: before, effects: [] };
+  }
+  const state = learnWhatIsKnown(before, event);
+  if (event.openRequests !== 0) {
     return { state, effects: [] };
   }
   const surviving = device.header.onStorageLoss === "SurviveWithApi";
-  const knowsLeaving = life.kind === "leaving" && event.leaving && event.startedMs >= life.sinceMs;
-  if (knowsLeaving && surviving) {
+  if (surviving && state.life.kind === "leaving" && state.life.known) {
     return release(state);
+  }
+  if (!isArmed(state)) {
+    return { state, effects: [] };
   }
   const vouched: AgentState = {
     ...state,
-    life: knowsLeaving ? { ...life, known: true } : life,
     vouchedMs: Math.max(state.vouchedMs ?? -Infinity, event.startedMs),
   };
   if (surviving) {
@@ -35,6 +35,19 @@ export function vouch(state: AgentState, event: AgentEvent & { readonly type: "a
   }
   // What the pass under way meets is not known yet: it may be the end of the storage.
   return state.pass.kind === "idle" ? standInForPass(vouched) : { state: vouched, effects: [] };
+}
+
+type ApiRead = AgentEvent & { readonly type: "api-read" };
+
+/** The own SBDNode was patched before the read: whoever reads it now knows the same. */
+function learnWhatIsKnown(state: AgentState, event: ApiRead): AgentState {
+  const { life } = state;
+  const knowsLeaving = life.kind === "leaving" && event.leaving && event.startedMs >= life.sinceMs;
+  return {
+    ...state,
+    life: knowsLeaving ? { ...life, known: true } : life,
+    knownUnarmed: !event.armed && !isArmed(state),
+  };
 }
 
 /** Lets the last vouching read stand in for the last pass, if that failed of what a leader repairs. */

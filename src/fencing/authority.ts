@@ -44,6 +44,8 @@ export type SBDNodeReading = {
   readonly name: string;
   readonly nodeID: number;
   readonly leaving: boolean;
+  /** The boot of which its agent has said there that it runs unarmed; empty where none. */
+  readonly unarmedBootID: string;
 };
 
 /** A consistent LIST of the open requests for one node. */

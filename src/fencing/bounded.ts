@@ -150,6 +150,9 @@ function lacksNode(fence: FenceCase): Lack[] {
   const [only, ...more] = last.sbdNodes;
   if (only === undefined || more.length > 0 || only.nodeID !== target.nodeID || only.leaving) {
     lacks.push(["SBDNODE", "there is not exactly one SBDNode for the node, or it is leaving"]);
+  } else if (only.unarmedBootID === message.record.targetBootID) {
+    // A late armed heartbeat of a predecessor may stand over the unarmed one of its successor.
+    lacks.push(["SBDNODE", "its agent has told the API that this boot runs unarmed"]);
   }
   if (!last.noExecute || taintedMs === null || last.startedMs - taintedMs < TAINT_STANDS_MS) {
     lacks.push(["TAINT", `the NoExecute taint has not stood for ${seconds(TAINT_STANDS_MS)}`]);

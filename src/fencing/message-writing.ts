@@ -201,7 +201,7 @@ function writeFirst(state: FencerState, moment: FencerMoment): FencerStep {
     sequence,
     targetNodeID: config.target.nodeID,
     reason: request.reason,
-    epoch: nextEpoch(state, boot),
+    epoch: nextEpoch(state),
     nonce: moment.nonce,
     requestUID: request.uid,
     targetBootID: boot.bootID,
@@ -260,17 +260,8 @@ function writer(state: FencerState, nowMs: number): OpenRequest | null {
   );
 }
 
-function nextEpoch(state: FencerState, boot: HeartbeatRecord): number {
-  const slot = state.sightings.fences.get(state.config.target.nodeID)?.slot;
-  const standing = slot?.kind === "fence" || slot?.kind === "cleared" ? slot.record.epoch : 0;
-  return (
-    1 +
-    Math.max(
-      standing,
-      state.recordedEpoch,
-      state.supersededEpoch,
-      boot.seenEpoch,
-      boot.acknowledgedEpoch,
-    )
-  );
+/** Greater than every epoch that was used on this slot, as far as this fencer can know. */
+function nextEpoch({ sightings, config, recordedEpoch, supersededEpoch }: FencerState): number {
+  const read = sightings.epochs.get(config.target.nodeID) ?? 0;
+  return 1 + Math.max(read, recordedEpoch, supersededEpoch);
 }

@@ -232,8 +232,9 @@ export class Host implements DiskWorld {
     if (leaving) this.sbdNodeLeaving = true;
     else if (isArmed(process.state)) this.sbdNodeLeaving = false;
     const { openRequests } = api;
+    const armed = isArmed(process.state);
     this.timeline.at(startedMs + API_READ_TAKES_MS, () =>
-      process.deliver({ type: "api-read", startedMs, openRequests, leaving }),
+      process.deliver({ type: "api-read", startedMs, openRequests, leaving, armed }),
     );
   }
 

@@ -144,6 +144,7 @@ export class ScenarioHost {
           startedMs: Math.round(words.number("started", host.nowMs / 1_000) * 1_000),
           openRequests: words.number("open", 0),
           leaving: words.flag("leaving"),
+          armed: host.process === null ? false : isArmed(host.process.state),
         });
         host.advance(host.nowMs);
         return;

@@ -33,7 +33,7 @@ export type AgentProcessOptions = {
 
 /** Finer than any interval the core counts by. */
 const TICK_MS = 50;
-/** How often the API process is told how this agent is. */
+/** How often the API process is told how this agent is, besides when that changes. */
 const STATUS_EVERY_MS = 1_000;
 /** While it is needed, the API process is asked to vouch so often within T. */
 const VOUCHES_WITHIN_T = 6;
@@ -49,13 +49,14 @@ export function runAgent(options: AgentProcessOptions): void {
   const { config, hostState, watchdog, sysrq, logger, api } = options;
   let state = initialAgentState(config);
   let lastStatusMs = -Infinity;
+  let lastStanding = "";
   let lastVouchMs = -Infinity;
   let ioErrors = 0;
   let watchingSinceMs: number | null = null;
   const pending: AgentEvent[] = [];
   let stepping = false;
   let movingSlot = false;
-  const vouchesAsked = new Map<number, { readonly startedMs: number; readonly leaving: boolean }>();
+  const vouchesAsked = new Map<number, Omit<ApiRead, "type" | "openRequests">>();
   let vouchIDs = 0;
 
   const worker = startDiskWorker(options.devicePath, () => {
@@ -137,7 +138,7 @@ export function runAgent(options: AgentProcessOptions): void {
         hostState.forgetUncleanStarts();
         return;
       case "open-watchdog":
-        openWatchdog(effect.timeoutSeconds);
+        openWatchdog(effect);
         return;
       case "start-petter":
         watchdog.startPetter(effect.periodMs, effect.deadlineMs, effect.selfFence);
@@ -222,7 +223,11 @@ export function runAgent(options: AgentProcessOptions): void {
     }
   }
 
-  function openWatchdog(timeoutSeconds: number): void {
+  function openWatchdog({ timeoutSeconds, notAfterMs }: OpenWatchdog): void {
+    if (hostClock.livedMs() >= notAfterMs) {
+      dispatch({ type: "watchdog-late" });
+      return;
+    }
     try {
       dispatch({ type: "watchdog-opened", ...watchdog.open(timeoutSeconds) });
     } catch (error) {
@@ -356,8 +361,10 @@ export function runAgent(options: AgentProcessOptions): void {
       fencers.tick();
     }
     const nowMs = hostClock.livedMs();
-    if (nowMs - lastStatusMs >= STATUS_EVERY_MS) {
+    const standing = `${state.life.kind} ${state.watchdog.kind} ${state.lastPass?.trouble === null}`;
+    if (nowMs - lastStatusMs >= STATUS_EVERY_MS || standing !== lastStanding) {
       lastStatusMs = nowMs;
+      lastStanding = standing;
       const counts = { ...petCounts(), ioErrors, watchingSinceMs };
       api.send({ type: "status", status: agentStatus(state, counts, nowMs) });
     }
@@ -374,9 +381,10 @@ export function runAgent(options: AgentProcessOptions): void {
     lastVouchMs = nowMs;
     vouchIDs += 1;
     const leaving = state.life.kind === "leaving";
-    vouchesAsked.set(vouchIDs, { startedMs: nowMs, leaving });
+    const armed = isArmed(state);
+    vouchesAsked.set(vouchIDs, { startedMs: nowMs, leaving, armed });
     vouchesAsked.delete(vouchIDs - VOUCHES_ASKED_MAX);
-    api.send({ type: "ask-vouch", id: vouchIDs, leaving });
+    api.send({ type: "ask-vouch", id: vouchIDs, leaving, armed });
   }
 
   function exit(code: number): void {
@@ -404,13 +412,16 @@ export function runAgent(options: AgentProcessOptions): void {
   setInterval(tick, TICK_MS);
 }
 
+type OpenWatchdog = AgentEffect & { readonly type: "open-watchdog" };
+type ApiRead = AgentEvent & { readonly type: "api-read" };
+
 /** A vouching read may stand in for passes that do not come, or let a leaving agent go. */
 function wantsVouch(state: AgentState, nowMs: number): boolean {
-  const { device, life, lastPass, lastGood } = state;
-  if (device === null || !isArmed(state)) {
+  const { device, life, lastPass, lastGood, watchdog } = state;
+  if (device === null || watchdog.kind !== "open") {
     return false;
   }
-  if (life.kind === "leaving") {
+  if (life.kind === "leaving" || (!watchdog.armed && !state.knownUnarmed)) {
     return true;
   }
   const survives = device.header.onStorageLoss === "SurviveWithApi";

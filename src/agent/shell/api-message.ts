@@ -15,7 +15,12 @@ export type FromCore =
   | { readonly type: "raise-taint"; readonly nodeName: string }
   | { readonly type: "declare"; readonly uid: string; readonly evidence: Evidence }
   /** Patch the own SBDNode, then list the open requests. */
-  | { readonly type: "ask-vouch"; readonly id: number; readonly leaving: boolean }
+  | {
+      readonly type: "ask-vouch";
+      readonly id: number;
+      readonly leaving: boolean;
+      readonly armed: boolean;
+    }
   /** List the requests that may still want the fence message of a node. */
   | { readonly type: "ask-open-requests"; readonly id: number; readonly nodeName: string }
   | {

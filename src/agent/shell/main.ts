@@ -18,6 +18,7 @@ import { inspectWatchdog } from "../../platform/watchdog-inspection.ts";
 import type { AgentConfig, BootMemory } from "../agent-config.ts";
 import { runAgent } from "./agent-process.ts";
 import { openApiLink, type ApiLink } from "./api-link.ts";
+import { API_SOCKET } from "./api-socket.ts";
 import { superviseApiProcess } from "./api-supervisor.ts";
 import {
   AgentOptionError,
@@ -31,7 +32,6 @@ import { createWatchdogControl, lookAtWatchdog } from "./watchdog-control.ts";
 /** Never chosen by the kernel when memory runs out; the API process goes first. */
 const OOM_SCORE_ADJUSTMENT = -997;
 const STANDARD_OUTPUT = 1;
-const API_SOCKET = "api.sock";
 const REMIND_EVERY_MS = 60_000;
 const NO_SLOT =
   "waiting for the slot of this node: no SBDNode names it yet, or the API is out of reach. The node " +

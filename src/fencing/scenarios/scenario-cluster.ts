@@ -14,6 +14,8 @@ export type ScenarioCluster = {
   bootID: string;
   sbdNodes: readonly number[];
   leaving: readonly number[];
+  /** The boot of which its SBDNode says that it runs unarmed. */
+  unarmedBootID: string;
   /** The taint stands with effect NoExecute. */
   noExecute: boolean;
   /** Who is asked to raise the taint does it. */
@@ -33,6 +35,7 @@ export function createScenarioCluster(): ScenarioCluster {
     bootID: "A",
     sbdNodes: [2],
     leaving: [],
+    unarmedBootID: "",
     noExecute: false,
     raises: true,
     records: true,
@@ -63,6 +66,7 @@ export function readNode(cluster: ScenarioCluster): Omit<NodeReading, "startedMs
       name: `c-${nodeID}`,
       nodeID,
       leaving: cluster.leaving.includes(nodeID),
+      unarmedBootID: cluster.unarmedBootID,
     })),
   };
 }

@@ -243,6 +243,7 @@ export function createScenarioPlay(): ScenarioPlay {
     cluster.nodeUID = uid === null ? cluster.nodeUID : uid === "none" ? null : uid;
     cluster.sbdNodes = line.numbersOf("sbdnodes") ?? cluster.sbdNodes;
     cluster.leaving = line.numbersOf("leaving") ?? cluster.leaving;
+    cluster.unarmedBootID = line.value("unarmed") ?? cluster.unarmedBootID;
     cluster.noExecute = onOff(line.value("taint"), cluster.noExecute);
     cluster.raises = onOff(line.value("raises"), cluster.raises);
   }
