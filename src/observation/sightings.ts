@@ -29,6 +29,11 @@ export type FenceSighting = {
 export type Sightings = {
   readonly heartbeats: ReadonlyMap<number, SlotSighting>;
   readonly fences: ReadonlyMap<number, FenceSighting>;
+  /**
+   * The highest epoch ever read of each fence slot, there or in its owner's heartbeats: stale writes
+   * may set back what the slots show, and an epoch must not be used twice.
+   */
+  readonly epochs: ReadonlyMap<number, number>;
   /** The last successful read of the heartbeat region; null before the first. */
   readonly heartbeatsRead: ReadTimes | null;
   /** The last successful read of the fence region; null before the first. */
@@ -40,6 +45,7 @@ export type ReadTimes = { readonly startedMs: number; readonly endedMs: number }
 export const NO_SIGHTINGS: Sightings = {
   heartbeats: new Map(),
   fences: new Map(),
+  epochs: new Map(),
   heartbeatsRead: null,
   fencesRead: null,
 };
@@ -48,6 +54,7 @@ const BOOTS_KEPT = 8;
 
 export function sightHeartbeats(sightings: Sightings, reading: HeartbeatsReading): Sightings {
   const heartbeats = new Map(sightings.heartbeats);
+  const epochs = new Map(sightings.epochs);
   for (const nodeID of new Set([...sightings.heartbeats.keys(), ...reading.slots.keys()])) {
     const known = heartbeats.get(nodeID) ?? unseenSlot(nodeID, sightings.heartbeatsRead);
     heartbeats.set(
@@ -55,19 +62,29 @@ export function sightHeartbeats(sightings: Sightings, reading: HeartbeatsReading
       sightSlot(known, reading.slots.get(nodeID) ?? { kind: "empty" }, reading),
     );
   }
+  for (const [nodeID, slot] of reading.slots) {
+    if (slot.kind === "heartbeat") {
+      const { seenEpoch, acknowledgedEpoch } = slot.record;
+      noteEpoch(epochs, nodeID, Math.max(seenEpoch, acknowledgedEpoch));
+    }
+  }
   const { startedMs, endedMs } = reading;
-  return { ...sightings, heartbeats, heartbeatsRead: { startedMs, endedMs } };
+  return { ...sightings, heartbeats, epochs, heartbeatsRead: { startedMs, endedMs } };
 }
 
 export function sightFences(sightings: Sightings, reading: FencesReading): Sightings {
   const fences = new Map<number, FenceSighting>();
+  const epochs = new Map(sightings.epochs);
   for (const [nodeID, slot] of reading.slots) {
     const known = sightings.fences.get(nodeID);
     const unchanged = known !== undefined && sameFenceSlot(known.slot, slot);
     fences.set(nodeID, unchanged ? known : { slot, shownMs: reading.endedMs });
+    if (slot.kind === "fence" || slot.kind === "cleared") {
+      noteEpoch(epochs, nodeID, slot.record.epoch);
+    }
   }
   const { startedMs, endedMs } = reading;
-  return { ...sightings, fences, fencesRead: { startedMs, endedMs } };
+  return { ...sightings, fences, epochs, fencesRead: { startedMs, endedMs } };
 }
 
 /** Node IDs whose sequence was seen to move within `withinMs` before `nowMs`, ascending. */
@@ -104,6 +121,10 @@ export function sameFenceSlot(a: FenceSlot, b: FenceSlot): boolean {
     );
   }
   return a.kind === "empty" && b.kind === "empty";
+}
+
+function noteEpoch(epochs: Map<number, number>, nodeID: number, epoch: number): void {
+  epochs.set(nodeID, Math.max(epochs.get(nodeID) ?? 0, epoch));
 }
 
 function unseenSlot(nodeID: number, lastRead: ReadTimes | null): SlotSighting {
