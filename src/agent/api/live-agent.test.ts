@@ -1,0 +1,240 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { afterEach, beforeEach, test } from "node:test";
+
+import { fieldAt, listAt, textAt } from "../../kube/kube-object.ts";
+import { until } from "../../kube/testing/until.ts";
+import type { VirtualNode } from "../../testing/virtual-node.ts";
+import { createLiveCluster, type LiveCluster } from "./testing/live-cluster.ts";
+
+let cluster: LiveCluster;
+
+beforeEach(async () => {
+  cluster = await createLiveCluster();
+});
+afterEach(async () => {
+  await cluster.close();
+});
+
+function status(name: string, ...path: string[]): unknown {
+  return fieldAt(cluster.server.objects.get("sbdnodes", name), "status", ...path);
+}
+
+function logged(node: VirtualNode, pattern: RegExp): string | undefined {
+  return cluster.log(node).findLast(({ msg }) => pattern.test(msg))?.msg;
+}
+
+async function untilArmed(node: VirtualNode, sbdNode: string): Promise<void> {
+  try {
+    await until(`${sbdNode} armed`, () => status(sbdNode, "armed") === true);
+  } catch (error) {
+    const lines = cluster.log(node).map((line) => JSON.stringify(line));
+    throw new Error(`${String(error)}\n${lines.join("\n")}`, { cause: error });
+  }
+}
+
+function apiProcessOf(node: VirtualNode): number {
+  const last = logged(node, /the API process runs as \d+/);
+  return Number(last?.match(/\d+$/)?.[0]);
+}
+
+async function metrics(node: VirtualNode): Promise<string> {
+  await until("metrics served", () => logged(node, /serving \/metrics/) !== undefined);
+  const port = logged(node, /serving \/metrics/)?.match(/\d+$/)?.[0];
+  const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+  return await response.text();
+}
+
+test("an agent without a slot waits unarmed, takes its SBDNode's, arms, and reports itself", async () => {
+  const node = cluster.addNode("worker-1");
+  node.boot();
+  await until("it waits", () => logged(node, /no SBDNode names this node/) !== undefined);
+  assert.ok(!node.events.some(({ kind }) => kind === "open"));
+  cluster.addSbdNode("worker-1", 7);
+  await untilArmed(node, "config-7");
+  assert.equal(status("config-7", "bootID"), node.bootID);
+  assert.equal(status("config-7", "machineID"), node.machineID);
+  assert.equal(status("config-7", "leaving"), false);
+  assert.equal(textAt(status("config-7", "watchdog"), "identity"), "i6300ESB timer");
+  assert.equal(fieldAt(status("config-7", "watchdog"), "verified"), true);
+  const text = await metrics(node);
+  for (const line of [
+    /^sbd_agent_status_healthy 1$/m,
+    /^sbd_device_io_errors_total 0$/m,
+    /^sbd_watchdog_pets_total [1-9]\d*$/m,
+    /^sbd_self_fenced_total 0$/m,
+    /^sbd_watchdog_armed 1$/m,
+    /^sbd_timeout_seconds 6$/m,
+    /^sbd_pass_latency_seconds 0\.\d+$/m,
+  ]) {
+    assert.match(text, line);
+  }
+});
+
+test("an API outage and a killed API process go by without the node noticing", async () => {
+  cluster.addSbdNode("worker-1", 7);
+  const node = cluster.addNode("worker-1");
+  node.boot();
+  await untilArmed(node, "config-7");
+  await cluster.server.goAway();
+  const first = apiProcessOf(node);
+  assert.match(fs.readFileSync(`/proc/${first}/oom_score_adj`, "utf8"), /^900$/m);
+  process.kill(first, "SIGKILL");
+  await until("another API process", () => apiProcessOf(node) !== first);
+  const before = status("config-7", "lastPassTime");
+  await until(
+    "it is connected",
+    () =>
+      cluster.log(node).filter(({ msg }) => msg === "the API process is connected").length === 2,
+  );
+  await cluster.server.comeBack();
+  await until("it reports", () => status("config-7", "lastPassTime") !== before);
+  assert.equal(status("config-7", "armed"), true);
+  assert.deepEqual(
+    node.events.filter(({ kind }) => ["exit", "fire", "sysrq", "dead", "close"].includes(kind)),
+    [],
+  );
+});
+
+test("an agent started while the API is away takes the slot its boot remembers", async () => {
+  cluster.addSbdNode("worker-1", 7);
+  const node = cluster.addNode("worker-1");
+  node.boot();
+  await untilArmed(node, "config-7");
+  await cluster.server.goAway();
+  const opened = node.events.filter(({ kind }) => kind === "open").length;
+  node.kill("agent", "SIGKILL");
+  await until(
+    "armed again",
+    () => node.events.filter(({ kind }) => kind === "open").length > opened,
+  );
+  assert.ok(node.isUp);
+  await cluster.server.comeBack();
+});
+
+test("the core process takes its API process with it", async () => {
+  cluster.addSbdNode("worker-1", 7);
+  const node = cluster.addNode("worker-1");
+  node.boot();
+  await untilArmed(node, "config-7");
+  const orphan = apiProcessOf(node);
+  node.setRestart("agent", "never");
+  node.kill("agent", "SIGKILL");
+  await until(
+    "the API process is gone",
+    () => !fs.existsSync(`/proc/${orphan}/maps`) || isZombie(orphan),
+  );
+});
+
+test("two SBDNodes for a node give no slot; the one that is left does, and the agent moves there", async () => {
+  cluster.addSbdNode("worker-1", 7);
+  cluster.addSbdNode("worker-1", 9);
+  const node = cluster.addNode("worker-1");
+  node.boot();
+  await until(
+    "it says so",
+    () => logged(node, /config-7 and config-9 name this node/) !== undefined,
+  );
+  cluster.server.objects.delete("sbdnodes", "config-7");
+  await untilArmed(node, "config-9");
+  cluster.server.objects.delete("sbdnodes", "config-9");
+  cluster.addSbdNode("worker-1", 7);
+  await untilArmed(node, "config-7");
+  assert.ok(node.events.some(({ kind }) => kind === "magic"));
+  assert.ok(!node.events.some(({ kind }) => ["fire", "sysrq"].includes(kind)));
+});
+
+test("a leaving agent tells the API so before it goes", async () => {
+  cluster.addSbdNode("worker-1", 7);
+  const node = cluster.addNode("worker-1");
+  node.boot();
+  await untilArmed(node, "config-7");
+  node.setRestart("agent", "never");
+  node.kill("agent", "SIGTERM");
+  await node.waitFor(({ kind }) => kind === "exit", 20_000);
+  assert.ok(node.events.some(({ kind }) => kind === "magic"));
+});
+
+test("a named agent fences, reports each step, and records the proof; the condemned node says so", async () => {
+  for (const [name, nodeID] of [
+    ["worker-1", 1],
+    ["worker-2", 2],
+  ] as const) {
+    cluster.addSbdNode(name, nodeID);
+  }
+  const [target, fencer] = [cluster.addNode("worker-1"), cluster.addNode("worker-2")];
+  target.boot();
+  fencer.boot();
+  await untilArmed(target, "config-1");
+  await untilArmed(fencer, "config-2");
+  const { bootID } = target;
+  cluster.server.objects.load([
+    {
+      apiVersion: "medik8s.io/v1alpha1",
+      kind: "SBDRemediation",
+      metadata: {
+        name: "request",
+        namespace: "default",
+        finalizers: ["medik8s.io/sbd-remediation"],
+      },
+      spec: { nodeName: "worker-1" },
+      status: {
+        nodeName: "worker-1",
+        fencing: { agent: "worker-2", configName: "config", nodeID: 1 },
+      },
+    },
+  ]);
+  const fencing = (...path: string[]): unknown =>
+    fieldAt(
+      cluster.server.objects.get("sbdremediations", "request", "default"),
+      "status",
+      "fencing",
+      ...path,
+    );
+  const states: unknown[] = [];
+  cluster.server.onChange(() => {
+    const state = fencing("state");
+    if (state !== undefined && states.at(-1) !== state) states.push(state);
+  });
+  await target.waitFor(({ kind }) => kind === "sysrq", 20_000);
+  await until("the proof", () => fencing("evidence") !== undefined);
+  assert.equal(textAt(fencing("evidence"), "kind"), "Rebooted");
+  assert.equal(textAt(fencing("evidence"), "bootID"), bootID);
+  assert.equal(textAt(fencing("evidence"), "laterBootID"), target.bootID);
+  assert.equal(fencing("epoch"), 1);
+  assert.equal(fencing("boundSeconds"), 16);
+  assert.deepEqual(states.slice(-2), ["Durable", "Proven"]);
+  assert.equal(fencing("agent"), "worker-2");
+  await until("withdrawn", () => logged(fencer, /recorded proof of death/) !== undefined);
+  assert.ok(
+    cluster.server.objects
+      .list("events", "default")
+      .some(
+        (event) =>
+          textAt(event, "reason") === "SelfFenceStarted" &&
+          textAt(event, "involvedObject", "name") === "worker-1",
+      ),
+  );
+
+  // The leader has the slot cleared once nobody needs the message.
+  cluster.server.objects.change("sbdnodes", "config-1", (object) => ({
+    ...object,
+    status: {
+      ...(object["status"] as object),
+      slotTask: {
+        id: "task-1",
+        kind: "Clear",
+        agent: "worker-2",
+        requestedTime: new Date().toISOString(),
+      },
+    },
+  }));
+  await until("cleared", () => listAt(status("config-2"), "slotTaskResults").length === 1);
+  const [result] = listAt(status("config-2"), "slotTaskResults");
+  assert.equal(textAt(result, "id"), "task-1");
+  assert.equal(textAt(result, "state"), "Done", textAt(result, "reason"));
+});
+
+function isZombie(pid: number): boolean {
+  return /\) Z /.test(fs.readFileSync(`/proc/${pid}/stat`, "latin1"));
+}

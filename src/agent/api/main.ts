@@ -1,0 +1,94 @@
+/**
+ * The agent's API process: all Kubernetes traffic of a node, and /metrics. A child of the core
+ * process, which never waits for it: it may crash, leak or hang, and the node lives on.
+ */
+import { join } from "node:path";
+
+import { createKubeClient } from "../../kube/kube-client.ts";
+import { KubeConfigError, loadKubeConfig } from "../../kube/kube-config.ts";
+import { STATE_DIRECTORY_DEFAULT } from "../../platform/host-state.ts";
+import { setOomScoreAdjustment } from "../../platform/realtime.ts";
+import { readAgentOptions, type AgentOptions } from "../shell/agent-options.ts";
+import type { ToCore } from "../shell/api-message.ts";
+import { API_SOCKET } from "../shell/api-socket.ts";
+import { createLineLogger, type LineLogger } from "../shell/line-logger.ts";
+import { createAgentMetrics, STATUS_STALE_MS } from "./agent-metrics.ts";
+import { createClusterSide, type ClusterSide } from "./cluster-side.ts";
+import { connectToCore } from "./core-link.ts";
+import { serveMetrics } from "./metrics-server.ts";
+
+/** When memory runs out, this process goes first; the core process starts another. */
+const OOM_SCORE_ADJUSTMENT = 900;
+const STANDARD_OUTPUT = 1;
+const CONFIG_AGAIN_AFTER_MS = 30_000;
+
+function main(): void {
+  setOomScoreAdjustment(OOM_SCORE_ADJUSTMENT);
+  const options = readAgentOptions(process.argv.slice(2), process.env);
+  const fields = { node: options.nodeName, process: "api" };
+  const logger = createLineLogger(STANDARD_OUTPUT, options.logLevel, fields);
+  endWithTheCore();
+  const metrics = createAgentMetrics(() => performance.now());
+  let cluster: ClusterSide | null = null;
+  let heardMs = -Infinity;
+  const core = connectToCore(join(options.hostRoot, STATE_DIRECTORY_DEFAULT, API_SOCKET), {
+    connected: () => cluster?.connected(),
+    message(message) {
+      if (message.type === "status") {
+        heardMs = performance.now();
+        metrics.update(message.status, heardMs);
+      }
+      cluster?.receive(message);
+    },
+    failed: (error) => logger.log("debug", `the core process: ${error}`),
+  });
+  serveMetrics({
+    address: options.metricsAddress,
+    port: options.metricsPort,
+    registry: metrics.registry,
+    trouble: () =>
+      performance.now() - heardMs < STATUS_STALE_MS
+        ? null
+        : "the core process has said nothing lately",
+    log: (level, message) => logger.log(level, message),
+  });
+  followCluster(
+    options,
+    logger,
+    (message) => core.send(message),
+    (found) => {
+      cluster = found;
+      found.connected();
+    },
+  );
+}
+
+/** The core process holds the other end of standard input and never writes to it. */
+function endWithTheCore(): void {
+  process.stdin.on("error", () => process.exit(0));
+  process.stdin.on("end", () => process.exit(0));
+  process.stdin.resume();
+}
+
+/** Without a way to the API server the numbers are served all the same. */
+function followCluster(
+  options: AgentOptions,
+  logger: LineLogger,
+  send: (message: ToCore) => void,
+  found: (cluster: ClusterSide) => void,
+): void {
+  try {
+    const client = createKubeClient(loadKubeConfig(process.env), `sbd-agent/${options.nodeName}`);
+    const { nodeName, configName } = options;
+    const log: LineLogger["log"] = (level, message) => logger.log(level, message);
+    found(createClusterSide({ client, nodeName, configName, send, log }));
+  } catch (error) {
+    if (!(error instanceof KubeConfigError)) {
+      throw error;
+    }
+    logger.log("error", error.message);
+    setTimeout(() => followCluster(options, logger, send, found), CONFIG_AGAIN_AFTER_MS);
+  }
+}
+
+main();

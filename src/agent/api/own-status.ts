@@ -1,0 +1,144 @@
+import type { SBDNode, SBDNodeStatus } from "../../api/sbd-node.ts";
+import type { AgentStatus } from "../shell/api-message.ts";
+
+/** The part of an SBDNode's status that its agent reports; null removes what is not so any more. */
+export type OwnStatus = {
+  readonly [
+    Field in Exclude<
+      keyof SBDNodeStatus,
+      | "agentVersion"
+      | "lastVouchTime"
+      | "watchdogTests"
+      | "slotTask"
+      | "slotTaskResults"
+      | "conditions"
+    >
+  ]-?: NonNullable<SBDNodeStatus[Field]> | null;
+};
+
+const TEXT_LENGTH_MAX = 4_096;
+const IDENTITY_LENGTH_MAX = 64;
+
+/**
+ * What an agent's SBDNode is to say.
+ *
+ * @param sbdNodes all of them: who is a peer, and which slots the leader waits to give out anew
+ */
+export function ownStatus(
+  agent: AgentStatus,
+  sbdNodes: readonly SBDNode[],
+  wallMs: number,
+): OwnStatus {
+  const { lastGoodPassAgeMs, passLatencyMs } = agent;
+  return {
+    bootID: agent.bootID,
+    machineID: agent.machineID,
+    startID: agent.startID,
+    deviceUUID: agent.deviceUUID,
+    watchdog: watchdogOf(agent),
+    armed: agent.watchdog === "armed",
+    detectOnly: agent.detectOnly,
+    leaving: agent.life === "leaving",
+    fenced: agent.selfFenced,
+    lastPassTime: lastGoodPassAgeMs === null ? null : instant(wallMs - lastGoodPassAgeMs),
+    passLatencyMilliseconds: passLatencyMs === null ? null : Math.max(0, Math.round(passLatencyMs)),
+    movingPeers: agent.moving.filter((nodeID) => nodeID !== agent.nodeID).length,
+    unhealthyPeers: unhealthyPeers(agent, sbdNodes, wallMs),
+    staleSlots: staleSlots(agent, sbdNodes, wallMs),
+    message: messageOf(agent)?.slice(0, TEXT_LENGTH_MAX) ?? null,
+  };
+}
+
+/** The same text for two statuses that differ in nothing but times and latencies. */
+export function materialPart(status: OwnStatus): string {
+  const { staleSlots, unhealthyPeers } = status;
+  return JSON.stringify({
+    ...status,
+    lastPassTime: status.lastPassTime !== null,
+    passLatencyMilliseconds: null,
+    staleSlots: staleSlots?.map(({ nodeID, content, bootID }) => ({ nodeID, content, bootID })),
+    unhealthyPeers: unhealthyPeers?.map(({ nodeID, nodeName }) => ({ nodeID, nodeName })),
+  });
+}
+
+function watchdogOf({
+  watchdogDevice,
+  effectiveWatchdogMs,
+}: AgentStatus): NonNullable<SBDNodeStatus["watchdog"]> {
+  const { path, identity, driver, timeoutSeconds, verified, refusal } = watchdogDevice;
+  return {
+    path,
+    verified,
+    ...(identity === null ? {} : { identity: identity.slice(0, IDENTITY_LENGTH_MAX) }),
+    ...(driver === null ? {} : { driver: driver.slice(0, IDENTITY_LENGTH_MAX) }),
+    ...(timeoutSeconds === null ? {} : { timeoutSeconds }),
+    ...(effectiveWatchdogMs === null
+      ? {}
+      : { effectiveTimeoutSeconds: effectiveWatchdogMs / 1_000 }),
+    ...(refusal === null ? {} : { refusal: refusal.slice(0, TEXT_LENGTH_MAX) }),
+  };
+}
+
+function unhealthyPeers(
+  { peers }: AgentStatus,
+  sbdNodes: readonly SBDNode[],
+  wallMs: number,
+): NonNullable<SBDNodeStatus["unhealthyPeers"]> {
+  const names = new Map(sbdNodes.filter(isStaying).map(({ spec }) => [spec.nodeID, spec.nodeName]));
+  const unhealthy: NonNullable<SBDNodeStatus["unhealthyPeers"]> = [];
+  for (const { nodeID, nodeName, moving, movedAgeMs } of peers) {
+    if (!moving && names.get(nodeID) === nodeName) {
+      const since = movedAgeMs === null ? {} : { since: instant(wallMs - movedAgeMs) };
+      unhealthy.push({ nodeID, nodeName, ...since });
+    }
+  }
+  return unhealthy;
+}
+
+/** Slots that the leader may want to give out: of no SBDNode, or of one that is being deleted. */
+function staleSlots(
+  { stillSlots, peers, watchedForMs, nodeID: ownID }: AgentStatus,
+  sbdNodes: readonly SBDNode[],
+  wallMs: number,
+): NonNullable<SBDNodeStatus["staleSlots"]> {
+  const held = new Set(sbdNodes.filter(isStaying).map(({ spec }) => spec.nodeID));
+  const time = instant(wallMs);
+  const stale: NonNullable<SBDNodeStatus["staleSlots"]> = [];
+  for (const { nodeID, content, bootID, stillMs } of stillSlots) {
+    if (!held.has(nodeID)) {
+      const boot = bootID === null ? {} : { bootID };
+      stale.push({ nodeID, content, ...boot, stillSeconds: Math.floor(stillMs / 1_000), time });
+    }
+  }
+  const known = new Set([ownID, ...held, ...[...stillSlots, ...peers].map(({ nodeID }) => nodeID)]);
+  for (const { spec } of sbdNodes) {
+    if (watchedForMs !== null && !known.has(spec.nodeID)) {
+      known.add(spec.nodeID);
+      const stillSeconds = Math.floor(watchedForMs / 1_000);
+      stale.push({ nodeID: spec.nodeID, content: "Empty", stillSeconds, time });
+    }
+  }
+  return stale;
+}
+
+function isStaying({ metadata }: SBDNode): boolean {
+  return metadata.deletionTimestamp === undefined;
+}
+
+function messageOf({
+  life,
+  trouble,
+  watchdog,
+  watchdogDevice,
+  detectOnly,
+}: AgentStatus): string | null {
+  if (life === "latched") return "this boot obeys a fence message and is about to end";
+  if (life === "conflict") return `another agent beats in this slot: ${trouble ?? "see its log"}`;
+  if (trouble !== null) return trouble;
+  if (watchdog === "armed") return null;
+  return detectOnly ? "detectOnly is set: this node cannot be fenced" : watchdogDevice.refusal;
+}
+
+function instant(wallMs: number): string {
+  return new Date(wallMs).toISOString();
+}

@@ -1,0 +1,66 @@
+import { REMEDIATION_TAINT_KEY } from "../../api/remediation-names.ts";
+import type { NodeReading, RequestReading } from "../../fencing/authority.ts";
+import { fieldAt, listAt, textAt, type KubeObject } from "../../kube/kube-object.ts";
+import type { Answer } from "../shell/api-message.ts";
+import { hasFinalizer, isDecided, namedAgent, recordedEpoch } from "./request-state.ts";
+
+/** What a consistent GET of a request grants to an agent; null: it is not there. */
+export function requestReading(
+  request: KubeObject | null,
+  uid: string,
+  agent: string,
+): Answer<RequestReading> {
+  const detail = request === null ? "the request is gone" : whyNotGranted(request, uid, agent);
+  return {
+    granted: detail === "",
+    detail,
+    epoch: request === null ? 0 : recordedEpoch(request),
+    confirmation: request === null ? null : confirmationIn(request),
+  };
+}
+
+/** What consistent reads of a Node and of all SBDNodes say; null: there is no such Node. */
+export function nodeReading(
+  node: KubeObject | null,
+  sbdNodes: readonly KubeObject[],
+  nodeName: string,
+): Answer<NodeReading> {
+  return {
+    nodeUID: node?.metadata.uid ?? null,
+    bootID: textAt(node, "status", "nodeInfo", "bootID"),
+    noExecute: listAt(node, "spec", "taints").some(
+      (taint) =>
+        textAt(taint, "key") === REMEDIATION_TAINT_KEY && textAt(taint, "effect") === "NoExecute",
+    ),
+    sbdNodes: sbdNodes
+      .filter((sbdNode) => textAt(sbdNode, "spec", "nodeName") === nodeName)
+      .map((sbdNode) => ({
+        name: sbdNode.metadata.name ?? "",
+        nodeID: Number(fieldAt(sbdNode, "spec", "nodeID")),
+        leaving: fieldAt(sbdNode, "status", "leaving") === true,
+        unarmedBootID:
+          fieldAt(sbdNode, "status", "armed") === false ? textAt(sbdNode, "status", "bootID") : "",
+      })),
+  };
+}
+
+function whyNotGranted(request: KubeObject, uid: string, agent: string): string {
+  if (request.metadata.uid !== uid) return "the request is gone, and another has its name";
+  if (request.metadata.deletionTimestamp !== undefined) return "the request is being deleted";
+  if (!hasFinalizer(request)) return "the request has no finalizer of ours";
+  if (isDecided(request)) return "the request is decided";
+  const named = namedAgent(request);
+  return named === agent ? "" : `the named fencer is ${named === "" ? "nobody" : named}`;
+}
+
+function confirmationIn(request: KubeObject): RequestReading["confirmation"] {
+  const confirmation = fieldAt(request, "status", "confirmation");
+  return confirmation === undefined
+    ? null
+    : {
+        requestUID: textAt(confirmation, "requestUID"),
+        bootID: textAt(confirmation, "bootID"),
+        by: textAt(confirmation, "by"),
+        at: textAt(confirmation, "time"),
+      };
+}

@@ -1,0 +1,160 @@
+/**
+ * Real agents, both processes of each, on virtual machines around one real device, with an embedded
+ * API server that has all that `kubectl apply -k deploy/` brings. The test plays the operator.
+ */
+import { execFile } from "node:child_process";
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+import { API_VERSION, SYSTEM_NAMESPACE } from "../../../api/group.ts";
+import { createVirtualDevice, type VirtualDevice } from "../../../testing/virtual-device.ts";
+import { createVirtualNode, type VirtualNode } from "../../../testing/virtual-node.ts";
+import { startApiServer, type ApiServer } from "../../../testing/apiserver/start-api-server.ts";
+
+export const CONFIG_NAME = "config";
+export const TIMEOUT_SECONDS = 6;
+const WATCHDOG_SECONDS = 4;
+const REPOSITORY = fileURLToPath(new URL("../../../../", import.meta.url));
+
+export type LiveCluster = {
+  readonly server: ApiServer;
+  readonly device: VirtualDevice;
+  /** Makes a machine of that name, boots nothing; a Node of its name is there then. */
+  addNode(name: string): VirtualNode;
+  /** Gives a node a slot. */
+  addSbdNode(nodeName: string, nodeID: number): void;
+  /** Every line that a node's agent has logged, both processes'. */
+  log(node: VirtualNode): readonly LogLine[];
+  close(): Promise<void>;
+};
+
+export type LogLine = {
+  readonly level: string;
+  readonly msg: string;
+  readonly process?: string;
+};
+
+export async function createLiveCluster(
+  onStorageLoss: "SelfFence" | "SurviveWithApi" = "SelfFence",
+): Promise<LiveCluster> {
+  const directory = fs.mkdtempSync(join(tmpdir(), "sbd-live-"));
+  const device = createVirtualDevice({ directory });
+  const server = await startApiServer();
+  const machines: VirtualNode[] = [];
+  server.objects.load(manifests());
+  server.objects.load([sbdConfig(onStorageLoss)]);
+  await promisify(execFile)(join(REPOSITORY, "bin/sbdctl"), [
+    "device",
+    "init",
+    device.path,
+    "--timeout-seconds",
+    String(TIMEOUT_SECONDS),
+    "--watchdog-timeout-seconds",
+    String(WATCHDOG_SECONDS),
+    "--on-storage-loss",
+    onStorageLoss,
+    "--cluster",
+    "live",
+  ]);
+
+  return {
+    server,
+    device,
+    addNode(name) {
+      server.objects.load([{ apiVersion: "v1", kind: "Node", metadata: { name } }]);
+      const own = join(directory, name);
+      fs.mkdirSync(own);
+      const kubeconfig = join(directory, `${name}.kubeconfig`);
+      const token = server.tokenFor(SYSTEM_NAMESPACE, "sbd-agent", { nodeName: name });
+      fs.writeFileSync(kubeconfig, server.kubeconfig(token));
+      const machine = createVirtualNode({
+        name,
+        machineID: (machines.length + 1).toString(16).padStart(32, "a"),
+        directory: own,
+        watchdog: { identity: "i6300ESB timer", timeoutSeconds: 30 },
+        bootDelayMs: 500,
+        commands: (node) => [
+          {
+            name: "agent",
+            argv: [process.execPath, join(REPOSITORY, "src/agent/shell/main.ts")],
+            env: {
+              ...node.environment,
+              KUBECONFIG: kubeconfig,
+              NODE_NAME: name,
+              SBD_CONFIG_NAME: CONFIG_NAME,
+              SBD_DEVICE_PATH: device.path,
+              SBD_TIMEOUT_SECONDS: String(TIMEOUT_SECONDS),
+              SBD_HOST_ROOT: node.hostRoot,
+              SBD_METRICS_ADDRESS: "127.0.0.1",
+              SBD_METRICS_PORT: "0",
+            },
+            restart: "always",
+          },
+        ],
+      });
+      machines.push(machine);
+      return machine;
+    },
+    addSbdNode(nodeName, nodeID) {
+      server.objects.load([
+        {
+          apiVersion: API_VERSION,
+          kind: "SBDNode",
+          metadata: { name: `${CONFIG_NAME}-${nodeID}` },
+          spec: { configName: CONFIG_NAME, nodeName, nodeID },
+        },
+      ]);
+    },
+    log: (node) => linesIn(join(node.logDirectory, "agent.log")),
+    async close() {
+      await Promise.all(machines.map((machine) => machine.close()));
+      await server.close();
+      device.close();
+      fs.rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function manifests(): string {
+  return ["", "crds", "rbac", "admission"]
+    .flatMap((folder) => {
+      const path = join(REPOSITORY, "deploy", folder);
+      const files = fs.readdirSync(path).filter((file) => file.endsWith(".yaml"));
+      return files.filter((file) => file !== "kustomization.yaml").map((file) => join(path, file));
+    })
+    .map((file) => fs.readFileSync(file, "utf8"))
+    .join("\n---\n");
+}
+
+function sbdConfig(onStorageLoss: string): unknown {
+  return {
+    apiVersion: API_VERSION,
+    kind: "SBDConfig",
+    metadata: { name: CONFIG_NAME },
+    spec: {
+      sbdDevicePVCName: "sbd-device",
+      sbdTimeoutSeconds: TIMEOUT_SECONDS,
+      watchdogTimeoutSeconds: WATCHDOG_SECONDS,
+      sbdWatchdogPath: "/dev/watchdog",
+      onStorageLoss,
+    },
+  };
+}
+
+/** Lines of JSON; what Node itself prints is kept as it is, and a half line waits. */
+function linesIn(path: string): LogLine[] {
+  if (!fs.existsSync(path)) {
+    return [];
+  }
+  const lines = fs.readFileSync(path, "utf8").split("\n").slice(0, -1);
+  return lines.map((line) => {
+    try {
+      return JSON.parse(line) as LogLine;
+    } catch {
+      return { level: "raw", msg: line };
+    }
+  });
+}

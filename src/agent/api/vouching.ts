@@ -1,0 +1,47 @@
+import { SBD_REMEDIATION } from "../../api/sbd-remediation.ts";
+import type { KubeClient } from "../../kube/kube-client.ts";
+import { listObjects } from "../../kube/read-objects.ts";
+import { resourceTypeOf } from "../../kube/resource-type.ts";
+import type { OwnNodeWriter } from "./own-node-writer.ts";
+import { isOpenAgainst } from "./request-state.ts";
+
+const SBD_REMEDIATIONS = resourceTypeOf(SBD_REMEDIATION);
+
+/**
+ * One vouching read: the own SBDNode is patched, then all requests are listed, consistently and not
+ * older than that patch; how many of them may have this boot taken for dead. Whoever cannot write its
+ * own object or read all requests is cut off, and gets no answer.
+ *
+ * @throws {Error} when there is no answer
+ */
+export async function vouch(
+  client: KubeClient,
+  writer: OwnNodeWriter,
+  agent: {
+    readonly nodeName: string;
+    readonly bootID: string;
+    /** What the patch is to say besides the time. */
+    readonly status: () => Readonly<Record<string, unknown>>;
+    readonly timeoutMs: number;
+  },
+): Promise<number> {
+  const { nodeName, bootID, status, timeoutMs } = agent;
+  const own = await writer.write(() => ({
+    ...status(),
+    lastVouchTime: new Date().toISOString(),
+  }));
+  const list = await listObjects(client, SBD_REMEDIATIONS, { timeoutMs });
+  if (isOlder(list.resourceVersion, own.metadata.resourceVersion ?? "")) {
+    throw new Error(
+      `the list of requests is of version ${list.resourceVersion}, older than the own SBDNode's ` +
+        `${own.metadata.resourceVersion}, so it vouches for nothing`,
+    );
+  }
+  return list.items.filter((request) => isOpenAgainst(request, nodeName, bootID)).length;
+}
+
+/** Versions are counts of the store; what is no count cannot be compared, and counts as older. */
+export function isOlder(version: string, than: string): boolean {
+  const isCount = /^\d{1,30}$/;
+  return !isCount.test(version) || !isCount.test(than) || BigInt(version) < BigInt(than);
+}
