@@ -104,7 +104,7 @@ function assemble(directory: string, device: VirtualDevice, kubernetes: Kubernet
       name: "writer-0",
       command: [process.execPath, source("../testing/numbered-writer.ts"), volume],
       writeEveryMs: WRITE_EVERY_MS,
-      prefers: NODE_NAMES[0],
+      startsOn: NODE_NAMES[0],
     },
     lines: () => readNumberedLines(volume),
     node(name) {

@@ -27,8 +27,8 @@ export type Workload = {
   readonly name: string;
   readonly command: readonly string[];
   readonly writeEveryMs: number;
-  /** Where it starts when nothing speaks against it. */
-  readonly prefers: string;
+  /** Where it is started the first time. */
+  readonly startsOn: string;
 };
 
 export type StandInControllers = {
@@ -54,6 +54,7 @@ export function runStandInControllers(
   const client = createKubeClient(config, "stand-in-controllers");
   const heard = new Map<string, { readonly heartbeat: string; readonly atMs: number }>();
   let closed = false;
+  let placed = false;
   let lastLookMs = -Infinity;
 
   async function run(): Promise<void> {
@@ -82,7 +83,7 @@ export function runStandInControllers(
     await judgeNodes(client, nodes, heard);
     await evict(client, nodes, pods);
     await detach(client, pods, attachments);
-    await keepWorkload(client, workload, nodes, pods, attachments);
+    placed = await keepWorkload(client, workload, nodes, pods, attachments, placed);
     if (healthCheck.enabled()) {
       await checkHealth(client, nodes);
     }
@@ -188,7 +189,8 @@ async function keepWorkload(
   nodes: readonly KubeObject[],
   pods: readonly KubeObject[],
   attachments: readonly KubeObject[],
-): Promise<void> {
+  wasPlaced: boolean,
+): Promise<boolean> {
   if (pods.length > 0 || attachments.length > 0) {
     const [pod] = pods;
     const nodeName = textAt(pod, "spec", "nodeName");
@@ -198,16 +200,16 @@ async function keepWorkload(
         spec: { attacher: "demo", nodeName, source: { persistentVolumeName: "volume" } },
       });
     }
-    return;
+    return wasPlaced;
   }
   const fit = nodes.filter(
     (node) =>
       textAt(conditionOf(node, "Ready"), "status") === "True" &&
       listAt(node, "spec", "taints").length === 0,
   );
-  const chosen = fit.find((node) => node.metadata.name === workload.prefers) ?? fit[0];
+  const chosen = wasPlaced ? fit[0] : fit.find((node) => node.metadata.name === workload.startsOn);
   if (chosen === undefined) {
-    return;
+    return wasPlaced;
   }
   await createObject(client, PODS, {
     metadata: { name: workload.name, namespace: workload.namespace },
@@ -217,6 +219,7 @@ async function keepWorkload(
       containers: [{ name: "writer", image: "none", command: workload.command }],
     },
   });
+  return true;
 }
 
 /** The body is NodeHealthCheck's, as it was seen to write it. */
