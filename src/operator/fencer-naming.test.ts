@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Cluster, M_MS, rowOf } from "./scenarios/cluster.ts";
+
+test("never the target, nor a node that is itself to be fenced, leaving, fenced or silent", () => {
+  const cluster = new Cluster({ nodes: 7 });
+  cluster.createRemediation("two", { nodeName: "worker-2" });
+  cluster.agentReports("default-3", { leaving: true });
+  cluster.agentReports("default-4", { fenced: true });
+  cluster.silence("worker-5");
+  cluster.api.delete("SBDNode", "default-6");
+  cluster.pass(15_000);
+  cluster.createRemediation("one", { nodeName: "worker-1" });
+  cluster.pass(1_000);
+  assert.equal(cluster.fencer("one"), "worker-7");
+});
+
+test("a fencer that reports stays named; one that falls silent is replaced", () => {
+  const cluster = new Cluster();
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.pass(5 * M_MS);
+  assert.equal(cluster.fencer("req"), "worker-2");
+  cluster.silence("worker-2");
+  cluster.pass(14_000);
+  assert.equal(cluster.fencer("req"), "worker-2");
+  cluster.pass(2_000);
+  assert.equal(cluster.fencer("req"), "worker-3");
+});
+
+test("a fencer whose agent lives but whose fencing stands still for 30 s is replaced", () => {
+  const cluster = new Cluster();
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  const stallMs = 31_000;
+  for (const endMs = cluster.nowMs + stallMs; cluster.nowMs < endMs;) {
+    assert.equal(cluster.fencer("req"), "worker-2");
+    cluster.nowMs += 1_000;
+    for (const slot of ["default-2", "default-3"]) {
+      cluster.agentReports(slot, { lastPassTime: new Date(cluster.nowMs).toISOString() });
+    }
+    cluster.settle();
+  }
+  assert.equal(cluster.fencer("req"), "worker-3");
+});
+
+test("a new fencer takes over nothing the one before it said but the epoch", () => {
+  const cluster = new Cluster();
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.reportDurable("req", "worker-1", { epoch: 7, missing: ["a witness"], reason: "slow" });
+  cluster.settle();
+  cluster.silence("worker-2");
+  cluster.pass(16_000);
+  const { fencing } = cluster.status("req");
+  assert.deepEqual(
+    { agent: fencing?.agent, state: fencing?.state, epoch: fencing?.epoch },
+    { agent: "worker-3", state: "Waiting", epoch: 7 },
+  );
+  for (const field of ["bootID", "machineID", "messageDurableTime", "missing", "reason"]) {
+    assert.equal(Object.hasOwn(fencing ?? {}, field), false, field);
+  }
+});
+
+test("one agent cannot write: the next is tried, and when all have been it has failed", () => {
+  const cluster = new Cluster();
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.fencerReports("req", { state: "Failed", reason: "the fence message cannot be written" });
+  cluster.settle();
+  assert.equal(cluster.fencer("req"), "worker-3");
+  assert.equal(cluster.status("req").fencing?.state, "Waiting");
+  cluster.fencerReports("req", { state: "Failed", reason: "the fence message cannot be written" });
+  cluster.settle();
+  assert.equal(cluster.status("req").phase, "Failed");
+  assert.equal(
+    cluster.status("req").message,
+    "every agent was tried: the fence message cannot be written",
+  );
+});
+
+test("a spent agent is not named again", () => {
+  const cluster = new Cluster();
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.fencerReports("req", { state: "Failed", reason: "EIO" });
+  cluster.settle();
+  cluster.silence("worker-3");
+  cluster.pass(16_000);
+  assert.equal(cluster.fencer("req"), "worker-3");
+  assert.equal(rowOf(cluster.status("req"))[3], "Succeeded Unknown RemediationStarted");
+});
+
+test("nobody to name: said, and failed at M", () => {
+  const cluster = new Cluster({ nodes: 1 });
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  assert.match(cluster.status("req").message ?? "", /waiting for a healthy agent other than/);
+  cluster.pass(M_MS - 1_000);
+  assert.equal(cluster.status("req").phase, "Pending");
+  cluster.pass(1_000);
+  assert.equal(cluster.status("req").phase, "Failed");
+});
+
+test("every agent falls silent after the message is durable: it waits, and goes on with the fencer", () => {
+  const cluster = new Cluster();
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.reportDurable("req", "worker-1");
+  cluster.settle();
+  cluster.silence("worker-2");
+  cluster.silence("worker-3");
+  cluster.pass(5 * M_MS);
+  assert.equal(cluster.status("req").phase, "FencingInProgress");
+  assert.match(cluster.status("req").message ?? "", /waiting for a healthy agent to go on/);
+  cluster.resume("worker-2");
+  cluster.pass(2_000);
+  assert.equal(cluster.fencer("req"), "worker-2");
+  assert.equal(cluster.status("req").message, "");
+});
+
+for (const { nodes, most } of [
+  { nodes: 2, most: 1 },
+  { nodes: 3, most: 1 },
+  { nodes: 4, most: 1 },
+  { nodes: 5, most: 2 },
+  { nodes: 6, most: 2 },
+  { nodes: 7, most: 3 },
+]) {
+  test(`of ${nodes} nodes at most ${most} are fenced at once, also when all are asked for in one look`, () => {
+    const cluster = new Cluster({ nodes });
+    const names = Array.from({ length: nodes - 1 }, (_, index) => `worker-${index + 1}`);
+    for (const name of names) {
+      cluster.createRemediation(name);
+    }
+    cluster.settle();
+    const named = names.filter((name) => cluster.fencer(name) !== "");
+    assert.equal(named.length, most);
+    const waiting = names.find((name) => cluster.fencer(name) === "");
+    if (waiting !== undefined) {
+      assert.match(cluster.status(waiting).message ?? "", /maxConcurrentFencing/);
+    }
+  });
+}
+
+test("a place that is free again goes to one that waits", () => {
+  const cluster = new Cluster({ nodes: 5, config: { maxConcurrentFencing: 1 } });
+  cluster.createRemediation("worker-1");
+  cluster.createRemediation("worker-2");
+  cluster.settle();
+  assert.deepEqual([cluster.fencer("worker-1"), cluster.fencer("worker-2")], ["worker-3", ""]);
+  cluster.reportProven("worker-1", "worker-1");
+  cluster.settle();
+  assert.equal(cluster.fencer("worker-2"), "worker-3");
+});
+
+test("a second request for a node that is being fenced needs no place of its own", () => {
+  const cluster = new Cluster({ nodes: 3 });
+  cluster.createRemediation("one", { nodeName: "worker-1" });
+  cluster.createRemediation("two", { nodeName: "worker-1" });
+  cluster.settle();
+  assert.deepEqual([cluster.fencer("one"), cluster.fencer("two")], ["worker-2", "worker-2"]);
+});
+
+test("a device's places are its own", () => {
+  const cluster = new Cluster({ nodes: 3, config: { nodeSelector: { rack: "a" } } });
+  cluster.api.create(
+    "SBDConfig",
+    { name: "b" },
+    {
+      spec: {
+        sbdDevicePVCName: "b",
+        sbdTimeoutSeconds: 10,
+        sbdWatchdogPath: "/dev/watchdog",
+        nodeSelector: { rack: "b" },
+      },
+    },
+  );
+  for (const name of ["worker-11", "worker-12", "worker-13"]) {
+    cluster.addNode(name, { rack: "a" });
+    cluster.resume(name);
+  }
+  for (const name of ["worker-21", "worker-22", "worker-23"]) {
+    cluster.addNode(name, { rack: "b" });
+    cluster.resume(name);
+  }
+  cluster.pass(2_000);
+  cluster.createRemediation("worker-11");
+  cluster.createRemediation("worker-21");
+  cluster.settle();
+  assert.deepEqual(
+    [cluster.fencer("worker-11"), cluster.fencer("worker-21")],
+    ["worker-12", "worker-22"],
+  );
+});
+
+test("with Operator placement the Deployment of the config is named, and its failure is final", () => {
+  const cluster = new Cluster({ config: { fencerPlacement: "Operator" } });
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  assert.equal(cluster.fencer("req"), "sbd-fencer-default");
+  cluster.fencerReports("req", { state: "Failed", reason: "EIO" });
+  cluster.settle();
+  assert.equal(cluster.status("req").phase, "Failed");
+  assert.match(cluster.status("req").message ?? "", /EIO/);
+});
+
+test("a new leader names nobody else while the fencer reports", () => {
+  const cluster = new Cluster();
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.pass(5_000);
+  const next = cluster.newLeader();
+  cluster.pass(20_000, next);
+  assert.equal(cluster.fencer("req"), "worker-2");
+});

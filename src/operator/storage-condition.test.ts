@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { wallAt } from "./scenarios/leader.ts";
+import { Cluster } from "./scenarios/cluster.ts";
+
+function conditionOf(
+  cluster: Cluster,
+  nodeName: string,
+): { status: string; reason?: string; lastTransitionTime?: string } | null {
+  const found = cluster
+    .node(nodeName)
+    .status?.conditions?.find(({ type }) => type === "SBDStorageUnhealthy");
+  return found ?? null;
+}
+
+function misses(cluster: Cluster, witness: string, nodeIDs: readonly number[]): void {
+  cluster.agentReports(witness, {
+    unhealthyPeers: nodeIDs.map((nodeID) => ({ nodeID, since: wallAt(cluster.nowMs) })),
+  });
+}
+
+test("an agent with good passes: False", () => {
+  const cluster = new Cluster();
+  assert.equal(conditionOf(cluster, "worker-1")?.status, "False");
+  assert.equal(conditionOf(cluster, "worker-1")?.reason, "HeartbeatMoving");
+});
+
+test("every agent misses its heartbeat: True, and False again when it moves", () => {
+  const cluster = new Cluster();
+  cluster.silence("worker-1");
+  cluster.pass(20_000);
+  assert.equal(conditionOf(cluster, "worker-1")?.status, "False", "silence alone proves nothing");
+  misses(cluster, "default-2", [1]);
+  cluster.settle();
+  assert.equal(conditionOf(cluster, "worker-1")?.status, "False", "one of two");
+  misses(cluster, "default-3", [1]);
+  cluster.settle();
+  const unhealthy = conditionOf(cluster, "worker-1");
+  assert.deepEqual([unhealthy?.status, unhealthy?.reason], ["True", "HeartbeatTimeout"]);
+  assert.equal(unhealthy?.lastTransitionTime, wallAt(cluster.nowMs));
+  cluster.resume("worker-1");
+  misses(cluster, "default-2", []);
+  misses(cluster, "default-3", []);
+  cluster.pass(1_000);
+  assert.equal(conditionOf(cluster, "worker-1")?.status, "False");
+});
+
+test("an agent that reports good passes which nobody else sees: True", () => {
+  const cluster = new Cluster();
+  misses(cluster, "default-2", [1]);
+  misses(cluster, "default-3", [1]);
+  cluster.pass(1_000);
+  assert.equal(conditionOf(cluster, "worker-1")?.status, "True");
+});
+
+test("the storage of all is gone: nobody is left to say so, and no condition changes", () => {
+  const cluster = new Cluster();
+  for (const [index, name] of ["worker-1", "worker-2", "worker-3"].entries()) {
+    misses(
+      cluster,
+      `default-${index + 1}`,
+      [1, 2, 3].filter((nodeID) => nodeID !== index + 1),
+    );
+    cluster.silence(name);
+  }
+  cluster.nowMs += 60_000;
+  cluster.settle();
+  for (const name of ["worker-1", "worker-2", "worker-3"]) {
+    assert.equal(conditionOf(cluster, name)?.status, "False");
+  }
+});
+
+test("the kubelet's conditions stay, and a write on an old version of them fails", () => {
+  const cluster = new Cluster();
+  misses(cluster, "default-2", [1]);
+  misses(cluster, "default-3", [1]);
+  const snapshot = cluster.api.snapshot();
+  const actions = cluster.leader.decide(snapshot, cluster.nowMs);
+  cluster.setReady("worker-1", "False");
+  const written = cluster.leader.write(actions, snapshot);
+  assert.deepEqual(
+    written
+      .filter(({ action }) => action.type === "set-node-conditions")
+      .map(({ outcome }) => outcome),
+    ["conflict"],
+  );
+  cluster.settle();
+  assert.equal(conditionOf(cluster, "worker-1")?.status, "True");
+  const ready = cluster.node("worker-1").status?.conditions?.find(({ type }) => type === "Ready");
+  assert.equal(ready?.status, "False");
+});
