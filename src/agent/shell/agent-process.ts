@@ -98,6 +98,10 @@ export function runAgent(options: AgentProcessOptions): void {
       const before = state;
       const step = stepAgent(state, next, hostClock.livedMs());
       state = step.state;
+      if (state.life.kind !== before.life.kind) {
+        // Told before it is done: a latched node is gone in a moment.
+        sendStatus(hostClock.livedMs());
+      }
       for (const effect of step.effects) {
         perform(effect);
       }
@@ -361,14 +365,18 @@ export function runAgent(options: AgentProcessOptions): void {
       fencers.tick();
     }
     const nowMs = hostClock.livedMs();
-    const standing = `${state.life.kind} ${state.watchdog.kind} ${state.lastPass?.trouble === null}`;
+    const standing = `${state.watchdog.kind} ${state.lastPass?.trouble === null}`;
     if (nowMs - lastStatusMs >= STATUS_EVERY_MS || standing !== lastStanding) {
-      lastStatusMs = nowMs;
       lastStanding = standing;
-      const counts = { ...petCounts(), ioErrors, watchingSinceMs };
-      api.send({ type: "status", status: agentStatus(state, counts, nowMs) });
+      sendStatus(nowMs);
     }
     askToVouch(nowMs);
+  }
+
+  function sendStatus(nowMs: number): void {
+    lastStatusMs = nowMs;
+    const counts = { ...petCounts(), ioErrors, watchingSinceMs };
+    api.send({ type: "status", status: agentStatus(state, counts, nowMs) });
   }
 
   /** Only where an answer can be of use: each costs the API server a write and a consistent list. */
