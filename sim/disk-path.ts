@@ -14,6 +14,8 @@ export class DiskPath {
   tornWrites = 0;
   /** The next write fails and lands so much later; 0 = it does not. */
   lateByMs = 0;
+  /** What becomes of fence messages that this node writes. */
+  fenceWrites: "ok" | "lost" | "torn" | "fails" | "late" = "ok";
   /** The own fence slot reads as garbage. */
   blindUntilMs = 0;
   readonly #array: ArrayFaults;

@@ -172,6 +172,10 @@ export class DiskWorker {
     const path = this.#path;
     const { device } = path;
     request.read?.(device, "fences");
+    if (write.readBack !== null && path.fenceWrites !== "ok") {
+      this.#spoil(request, write, path.fenceWrites, latencyMs);
+      return;
+    }
     if (path.lateByMs > 0) {
       const lateByMs = path.lateByMs;
       path.lateByMs = 0;
@@ -197,6 +201,25 @@ export class DiskWorker {
     this.#timeline.after(latencyMs, () => {
       write.readBack?.(device);
       this.#finish(request, null);
+    });
+  }
+
+  #spoil(
+    request: DiskRequest,
+    write: DiskWrite,
+    fate: "lost" | "torn" | "fails" | "late",
+    latencyMs: number,
+  ): void {
+    const { device } = this.#path;
+    if (fate === "torn") {
+      write.tear(device);
+    }
+    if (fate === "late") {
+      this.#timeline.after(this.#random.next() * LATE_MS_MAX, () => write.land(device));
+    }
+    this.#timeline.after(latencyMs, () => {
+      write.readBack?.(device);
+      this.#finish(request, fate === "lost" ? null : `EIO: the write ${fate}`);
     });
   }
 

@@ -8,10 +8,13 @@ import { GARBAGE, headerOf, SharedDevice } from "./shared-device.ts";
 import { foreignHeader } from "./simulated-header.ts";
 import { WALL_START_MS, type World } from "./world.ts";
 
+const FENCE_WRITE_FATES = ["ok", "lost", "torn", "fails", "late"] as const;
 const SLOTS_APART = 10;
 const FOR_GOOD_MS = 1e12;
 const NEW_POD_AFTER_MS = 3_000;
 const DUPLICATE_STANDS_MS = 5_000;
+const CONFIRM_EVERY_MS = 10_000;
+const CONFIRM_WITHIN_MS = 600_000;
 
 /** Lets one fault happen now. */
 export function injectFault(world: World, leaders: readonly Leader[], fault: Fault): void {
@@ -67,6 +70,7 @@ export function injectFault(world: World, leaders: readonly Leader[], fault: Fau
       api.nodes.delete(nodeName);
       return;
     case "reprovision":
+    case "two-machines":
       return reprovision(world, fault, machine);
     default:
       return injectIntoMachine(world, machine, fault);
@@ -100,6 +104,9 @@ function injectIntoMachine(world: World, machine: Machine, fault: Fault): void {
     case "torn-write":
       path.tornWrites = detail;
       return;
+    case "fence-write":
+      path.fenceWrites = FENCE_WRITE_FATES[detail] ?? "ok";
+      return restore(() => (path.fenceWrites = "ok"));
     case "garbage-heartbeat":
       device.putHeartbeat(machine.nodeID, GARBAGE);
       return;
@@ -273,10 +280,14 @@ function reprovision(world: World, fault: Fault, old: Machine): void {
       writer.excused ||= writer.boot.machine === old;
     }
   }
-  if (fault.detail === 1) {
-    old.agentCutUntilMs = FOR_GOOD_MS;
+  if (fault.kind === "two-machines") {
     old.kubeletCutUntilMs = FOR_GOOD_MS;
     old.path.hungUntilMs = timeline.nowMs + fault.forMs;
+    old.keepOff();
+  } else if (fault.detail === 1) {
+    old.agentCutUntilMs = FOR_GOOD_MS;
+    old.kubeletCutUntilMs = FOR_GOOD_MS;
+    old.path.failsUntilMs = FOR_GOOD_MS;
     old.keepOff();
   } else {
     old.powerOff(FOR_GOOD_MS, "an administrator switches it off");
@@ -300,10 +311,19 @@ function confirmOff(world: World, machine: Machine): void {
   }
   machine.powerOff(FOR_GOOD_MS, "an administrator switches it off");
   const { bootID } = boot;
-  for (const request of api.requestsFor(machine.nodeName)) {
-    request.confirmation = { requestUID: request.uid, bootID, by: "admin", at: "now" };
-    api.touch(request);
-  }
+  const look = (): void => {
+    for (const request of api.requestsFor(machine.nodeName)) {
+      if (request.confirmation === null) {
+        request.confirmation = { requestUID: request.uid, bootID, by: "admin", at: "now" };
+        api.touch(request);
+      }
+    }
+    if (world.timeline.nowMs < untilMs) {
+      world.timeline.after(CONFIRM_EVERY_MS, look);
+    }
+  };
+  const untilMs = world.timeline.nowMs + CONFIRM_WITHIN_MS;
+  look();
 }
 
 function changeRequests(

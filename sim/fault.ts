@@ -54,6 +54,10 @@ export const FAULTS = {
   "worker-died": inside("the agent's disk worker dies and is replaced"),
   rollout: inside("SIGTERM to the agent; it is killed after `for`, and a new pod follows"),
   "slot-move": inside("two leaders gave the node two slots: its next agent beats in the other"),
+  "fence-write": inside(
+    "fence messages that the node writes: 1 = lost, 2 = torn, 3 = failed, 4 = failed and landing late",
+    "fate",
+  ),
   "run-readonly": inside("/run cannot be written"),
   "sysrq-broken": inside("sysrq-b does nothing on this machine from now on"),
   reset: inside("the machine resets and boots again"),
@@ -61,7 +65,7 @@ export const FAULTS = {
   "os-freeze": inside("nothing runs on the node but its clock and its watchdog"),
   "suspend-short": inside("the machine sleeps, watchdog and all, for less than the slack"),
   reprovision: inside(
-    "another machine takes the node's name; detail 1: the old one runs on without network",
+    "another machine takes the node's name; detail 1: the old one runs on without network or storage",
     "old runs on",
   ),
   "wall-step": inside("the wall clock steps by so many ms", "ms"),
@@ -83,6 +87,10 @@ export const FAULTS = {
   "late-watchdog": outside("the watchdog takes so many times its effective W", "factor"),
   "split-storage": outside("the node's path leads to a half of the storage that answers alone"),
   "queued-io": outside("data I/O of the node stays queued in the array beyond the node's death"),
+  "two-machines": outside(
+    "another machine takes the node's name, and the old one runs on: its kubelet is cut off, its " +
+      "storage comes back",
+  ),
   "admin-reboot": outside("an administrator calls reboot(2), which stops the watchdog and hangs"),
   "autonomous-kubelet": outside("the node's kubelet starts pods without asking the API"),
 } as const satisfies Record<string, FaultFacts>;

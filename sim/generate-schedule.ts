@@ -87,9 +87,10 @@ function roughFaults(
   weights: NonNullable<ScheduleWishes["weights"]>,
 ): Fault[] {
   const { msgwaitMs } = deriveTiming(schedule);
-  const kinds = FAULT_KINDS.filter((kind) => FAULTS[kind].scope === "inside").map(
-    (kind): [FaultKind, number] => [kind, weights[kind] ?? USUAL_WEIGHTS[kind] ?? 1],
-  );
+  // What is outside the claim comes only where it is asked for.
+  const kinds = FAULT_KINDS.filter(
+    (kind) => FAULTS[kind].scope === "inside" || weights[kind] !== undefined,
+  ).map((kind): [FaultKind, number] => [kind, weights[kind] ?? USUAL_WEIGHTS[kind] ?? 1]);
   const faults: Fault[] = [];
   const startMs = QUIET_START_MS + schedule.timeoutMs;
   let anchorMs = startMs;
@@ -106,10 +107,61 @@ function roughFaults(
         detail: chooseDetail(random, schedule, kind),
       });
     }
+    if (random.chance(0.35)) {
+      faults.push(...fencerTrouble(random, schedule, kinds, victim, anchorMs));
+    }
     anchorMs += msgwaitMs * random.between(0.5, 3.5);
   }
   return faults.filter(({ atMs, forMs }) => atMs + forMs < schedule.stormMs);
 }
+
+/** Every node that could be the victim's fencer has a fault of one kind, at about one time. */
+function fencerTrouble(
+  random: Random,
+  schedule: Schedule,
+  kinds: readonly (readonly [FaultKind, number])[],
+  victim: number,
+  anchorMs: number,
+): Fault[] {
+  const kind = random.weighted(kinds.filter(([known]) => FENCER_KINDS.includes(known)));
+  const atMs = anchorMs + offsetMs(random, schedule);
+  const spreadMs = random.chance(0.5) ? 0 : random.next() * schedule.timeoutMs;
+  const fault = {
+    kind,
+    forMs: lengthMs(random, schedule, kind),
+    detail: chooseDetail(random, schedule, kind),
+  };
+  const faults: Fault[] = [];
+  for (let node = 1; node <= schedule.nodes; node += 1) {
+    if (node !== victim) {
+      faults.push({ ...fault, node, atMs: Math.round(atMs + spreadMs * random.next()) });
+    }
+  }
+  const request: Fault = {
+    atMs: Math.round(anchorMs),
+    kind: "request",
+    node: victim,
+    forMs: 0,
+    detail: 0,
+  };
+  return random.chance(0.5) ? [request, ...faults] : faults;
+}
+
+const FENCER_KINDS: readonly FaultKind[] = [
+  "path-slow",
+  "path-eio",
+  "path-hang",
+  "lost-write",
+  "late-write",
+  "torn-write",
+  "fence-write",
+  "agent-kill",
+  "agent-stall",
+  "agent-cut",
+  "os-freeze",
+  "worker-died",
+  "rollout",
+];
 
 const USUAL_WEIGHTS: Readonly<Partial<Record<FaultKind, number>>> = {
   "network-cut": 5,
@@ -210,8 +262,11 @@ function chooseDetail(
     case "agent-kill-loop":
       return Math.round(1_000 + watchdogMs * random.between(0.1, 0.95));
     case "agent-stop":
+      return random.whole(0, 1);
     case "reprovision":
       return random.whole(0, 1);
+    case "fence-write":
+      return random.whole(1, 4);
     case "leader-cut":
     case "leader-stale":
       return random.whole(0, 1);

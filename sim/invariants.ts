@@ -92,8 +92,11 @@ export class Invariants {
   fenceChanged(nodeID: number, slot: FenceSlot): void {
     const { nowMs } = this.#world.timeline;
     const record = slot.kind === "fence" ? slot.record : null;
-    if (record !== null && !this.#landedMs.has(record.nonce)) {
-      this.#landedMs.set(record.nonce, nowMs);
+    if (record !== null) {
+      const epoch = `${record.targetBootID}/${record.epoch}`;
+      for (const key of [record.nonce, epoch]) {
+        this.#landedMs.set(key, this.#landedMs.get(key) ?? nowMs);
+      }
     }
     const known = this.#obligations.get(nodeID);
     if (known !== undefined && known.boot.bootID === record?.targetBootID) {
@@ -119,13 +122,12 @@ export class Invariants {
 
   /** A fencer has found a proof: from here on it claims death. */
   proved(uid: string, evidence: Evidence, fencer: FencerState): void {
-    const { message } = fencer;
-    const nonce = message.kind === "none" ? "" : message.record.nonce;
+    const key = restsOn(fencer, evidence);
     const request = this.#world.api.remediations.get(uid);
     if (request === undefined) {
       return;
     }
-    const durableMs = Math.max(this.#landedMs.get(nonce) ?? -Infinity, request.finalizerMs);
+    const durableMs = Math.max(this.#landedMs.get(key) ?? -Infinity, request.finalizerMs);
     this.#durableMs.set(uid, durableMs);
     this.#allDead(fencer.config.target.nodeName, evidence, durableMs);
   }
@@ -261,4 +263,17 @@ export class Invariants {
 /** An agent that was moved to another slot does not read this one. */
 function readsSlot(boot: Boot, nodeID: number): boolean {
   return boot.agent === null || boot.agent.state.config.nodeID === nodeID;
+}
+
+/** The message that a proof rests on: the one acknowledged, else the one that stands. */
+function restsOn({ message, sightings, config }: FencerState, evidence: Evidence): string {
+  const acknowledged =
+    evidence.kind === "Acknowledged" || (evidence.kind === "Rebooted" && evidence.rule === "a");
+  const epoch = sightings.heartbeats
+    .get(config.target.nodeID)
+    ?.boots.find(({ record }) => record.bootID === evidence.bootID)?.acknowledgement?.epoch;
+  if (acknowledged && epoch !== undefined) {
+    return `${evidence.bootID}/${epoch}`;
+  }
+  return message.kind === "none" ? "" : message.record.nonce;
 }

@@ -7,8 +7,7 @@ import { simulate } from "./simulate.ts";
 
 function main(): void {
   const options = readRunOptions(process.argv.slice(2), process.env);
-  const failed =
-    options.replay === null ? runMany(options) : replay(options.replay, options);
+  const failed = options.replay === null ? runMany(options) : replay(options.replay, options);
   process.exitCode = failed ? 1 : 0;
 }
 
@@ -24,7 +23,13 @@ function replay(seed: number, options: RunOptions): boolean {
 }
 
 function runMany(options: RunOptions): boolean {
-  const totals: Totals = { schedules: 0, nodeHours: 0, events: 0, cpuMs: 0, coverage: new Coverage() };
+  const totals: Totals = {
+    schedules: 0,
+    nodeHours: 0,
+    events: 0,
+    cpuMs: 0,
+    coverage: new Coverage(),
+  };
   const started = process.cpuUsage();
   const wanted = (): boolean =>
     totals.schedules < (options.seeds ?? Infinity) &&

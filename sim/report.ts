@@ -14,7 +14,8 @@ export type Totals = {
 };
 
 export function describeSchedule(schedule: Schedule): string {
-  const { seed, nodes, timeoutMs, watchdogMs, onStorageLoss, promise, twoLeaders, passMs } = schedule;
+  const { seed, nodes, timeoutMs, watchdogMs, onStorageLoss, promise, twoLeaders, passMs } =
+    schedule;
   return (
     `seed ${seed}: ${promise}, ${nodes} nodes, T = ${timeoutMs / 1_000} s, W = ${watchdogMs / 1_000} s, ` +
     `${onStorageLoss}, a pass each ${passMs / 1_000} s, ${twoLeaders ? "two leaders" : "one leader"}`
@@ -22,7 +23,11 @@ export function describeSchedule(schedule: Schedule): string {
 }
 
 /** The seed, the shrunk list of faults and the trace: all that is needed to understand a failure. */
-export function describeFailure(schedule: Schedule, shrunk: Schedule, violation: Violation): string {
+export function describeFailure(
+  schedule: Schedule,
+  shrunk: Schedule,
+  violation: Violation,
+): string {
   const lines: string[] = [];
   simulate(shrunk, (line) => lines.push(line));
   return [

@@ -21,7 +21,9 @@ export function readRunOptions(
 ): RunOptions {
   for (const word of argv) {
     if (word !== "--quick") {
-      throw new Error(`'${word}' is no option: the simulator takes --quick and SEEDS, SEED_START, SEED, HOURS, NODES by environment`);
+      throw new Error(
+        `'${word}' is no option: the simulator takes --quick and SEEDS, SEED_START, SEED, HOURS, NODES by environment`,
+      );
     }
   }
   const hours = whole(env, "HOURS");
@@ -37,7 +39,11 @@ export function readRunOptions(
     nodeHours: hours,
     nodes,
     cpuMs:
-      seeds !== null || hours !== null ? Infinity : argv.includes("--quick") ? CPU_MS_QUICK : CPU_MS,
+      seeds !== null || hours !== null
+        ? Infinity
+        : argv.includes("--quick")
+          ? CPU_MS_QUICK
+          : CPU_MS,
   };
 }
 
