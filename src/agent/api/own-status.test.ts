@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { parseSBDNode } from "../../api/sbd-node.ts";
+import { materialPart, ownStatus } from "./own-status.ts";
+import { armedAgent, BOOT_ID, OTHER_BOOT_ID } from "./testing/agent-status-for-tests.ts";
+import { sbdNode } from "./testing/sbd-node-for-tests.ts";
+
+const WALL_MS = Date.parse("2026-01-01T00:00:10Z");
+const PEERS = [sbdNode("worker-1", 1), sbdNode("worker-2", 2), sbdNode("worker-3", 3)];
+
+test("an armed agent's status is valid and says what it is", () => {
+  const status = ownStatus(armedAgent(), PEERS, WALL_MS);
+  const parsed = parseSBDNode({ ...sbdNode("worker-1", 1), status });
+  assert.ok(parsed.ok);
+  assert.deepEqual(parsed.value.status, {
+    bootID: BOOT_ID,
+    machineID: "a".repeat(32),
+    startID: "0123456789ab0000",
+    deviceUUID: "7f1d4c6e-93e0-4b9b-9c5a-0a6b3b1f7e99",
+    watchdog: {
+      path: "/dev/watchdog",
+      identity: "i6300ESB timer",
+      timeoutSeconds: 4,
+      effectiveTimeoutSeconds: 4,
+      verified: true,
+    },
+    armed: true,
+    detectOnly: false,
+    leaving: false,
+    fenced: false,
+    lastPassTime: "2026-01-01T00:00:09.900Z",
+    passLatencyMilliseconds: 2,
+    movingPeers: 1,
+    unhealthyPeers: [{ nodeID: 3, nodeName: "worker-3", since: "2026-01-01T00:00:01.000Z" }],
+    staleSlots: [],
+  });
+});
+
+test("what is not so any more is removed", () => {
+  const fresh = armedAgent({ lastGoodPassAgeMs: null, passLatencyMs: null, deviceUUID: null });
+  const status = ownStatus(fresh, PEERS, WALL_MS);
+  assert.deepEqual(
+    [status.lastPassTime, status.passLatencyMilliseconds, status.deviceUUID, status.message],
+    [null, null, null, null],
+  );
+});
+
+test("a peer whose slot is another node's by now, or nobody's, is no unhealthy peer", () => {
+  const others = [sbdNode("worker-1", 1), sbdNode("worker-9", 3)];
+  assert.deepEqual(ownStatus(armedAgent(), others, WALL_MS).unhealthyPeers, []);
+  const gone = [sbdNode("worker-3", 3, { deleted: true })];
+  assert.deepEqual(ownStatus(armedAgent(), gone, WALL_MS).unhealthyPeers, []);
+});
+
+test("slots that nobody holds, and those of SBDNodes on their way out, are attested stale", () => {
+  const agent = armedAgent({
+    stillSlots: [
+      { nodeID: 2, content: "Heartbeat", bootID: OTHER_BOOT_ID, stillMs: 20_500 },
+      { nodeID: 3, content: "Heartbeat", bootID: OTHER_BOOT_ID, stillMs: 20_500 },
+      { nodeID: 8, content: "GoHeartbeat", bootID: null, stillMs: 0 },
+    ],
+    peers: [],
+  });
+  const nodes = [
+    sbdNode("worker-2", 2),
+    sbdNode("worker-3", 3, { deleted: true }),
+    sbdNode("worker-4", 4, { deleted: true }),
+  ];
+  const time = "2026-01-01T00:00:10.000Z";
+  assert.deepEqual(ownStatus(agent, nodes, WALL_MS).staleSlots, [
+    { nodeID: 3, content: "Heartbeat", bootID: OTHER_BOOT_ID, stillSeconds: 20, time },
+    { nodeID: 8, content: "GoHeartbeat", stillSeconds: 0, time },
+    { nodeID: 4, content: "Empty", stillSeconds: 60, time },
+  ]);
+  const unread = { ...agent, watchedForMs: null };
+  assert.equal(ownStatus(unread, nodes, WALL_MS).staleSlots?.length, 2);
+});
+
+test("a slot that a living agent moves is never attested stale", () => {
+  const nodes = [sbdNode("worker-2", 2, { deleted: true })];
+  assert.deepEqual(ownStatus(armedAgent(), nodes, WALL_MS).staleSlots, []);
+});
+
+const message = (changes: Parameters<typeof armedAgent>[0]): unknown =>
+  ownStatus(armedAgent(changes), [], WALL_MS).message;
+
+test("trouble comes before all, then why the watchdog is not armed", () => {
+  const device = { ...armedAgent().watchdogDevice, refusal: "no driver" };
+  assert.equal(message({ trouble: "EIO" }), "EIO");
+  assert.equal(message({ watchdog: "refused", watchdogDevice: device }), "no driver");
+  assert.match(String(message({ watchdog: "refused", detectOnly: true })), /detectOnly/);
+  assert.match(String(message({ life: "latched" })), /fence message/);
+});
+
+test("times alone are no change, anything else is", () => {
+  const material = (changes: Parameters<typeof armedAgent>[0] = {}, wallMs = WALL_MS): string =>
+    materialPart(ownStatus(armedAgent(changes), PEERS, wallMs));
+  assert.equal(material(), material({ lastGoodPassAgeMs: 900, passLatencyMs: 30 }, WALL_MS + 7));
+  assert.notEqual(material(), material({ watchdog: "unarmed" }));
+  assert.notEqual(material(), material({ trouble: "EIO" }));
+  assert.notEqual(material(), material({ peers: [] }));
+  assert.notEqual(material(), material({ lastGoodPassAgeMs: null }));
+});
