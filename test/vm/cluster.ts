@@ -30,6 +30,7 @@ export class Cluster {
   readonly #parts: ClusterParts;
   readonly #guests = new Map<string, Guest>();
   readonly #starting: Promise<Guest>[] = [];
+  readonly #endings: (() => Promise<void> | void)[] = [];
   #end: Promise<void> | undefined;
 
   constructor(parts: ClusterParts, folder: string) {
@@ -77,6 +78,11 @@ export class Cluster {
     if (failure !== undefined) throw failure.reason;
   }
 
+  /** Has `ending` called when the cluster stops, before any guest goes. */
+  onStop(ending: () => Promise<void> | void): void {
+    this.#endings.push(ending);
+  }
+
   /** Cuts every guest's power and closes the disks; the folder stays. May be called twice. */
   async stop(): Promise<void> {
     this.#end ??= this.#stop();
@@ -84,6 +90,12 @@ export class Cluster {
   }
 
   async #stop(): Promise<void> {
+    // Whatever they come to, the guests must go.
+    await Promise.allSettled(
+      this.#endings.map(async (ending) => {
+        await ending();
+      }),
+    );
     // Also those that a scenario out of time was only just starting.
     const started = await Promise.allSettled(this.#starting);
     await Promise.all(

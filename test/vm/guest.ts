@@ -33,7 +33,7 @@ export type GuestOptions = {
   readonly workloadDisk: SharedDisk;
 };
 
-const MEMORY_MIB = 512;
+const MEMORY_MIB = 768;
 const CONNECT_BOUND_MS = 20_000;
 const COMMAND_BOUND_MS = 20_000;
 /** How long QEMU may be deaf while requests are held, before that is taken for a reset. */

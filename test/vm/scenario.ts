@@ -1,12 +1,34 @@
-import { cpSync, rmSync } from "node:fs";
+import { appendFileSync, cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { bounded } from "./bounded.ts";
 import { Cluster } from "./cluster.ts";
 import type { ClusterParts } from "./cluster.ts";
 import { monoMs } from "./monotonic.ts";
 
-/** A time that a scenario took note of, in milliseconds. */
-export type Measured = { readonly what: string; readonly ms: number };
+/** What a time must not leave, and by what reasoning. Milliseconds. */
+export type Bound = {
+  readonly fromMs?: number;
+  readonly toMs?: number;
+  /** The sum as a person would do it: `T + 2W = 14 s, + 1.5 s for emulation`. */
+  readonly why: string;
+};
+
+/** A time that a scenario took note of, in milliseconds, and what it was held against. */
+export type Measured = {
+  readonly what: string;
+  readonly ms: number;
+  readonly bound?: Bound;
+};
+
+/** What a scenario says while it plays. */
+export type Play = {
+  /** Keeps a time. Throws when it is out of its bound. */
+  readonly measure: (what: string, ms: number, bound?: Bound) => void;
+  /** A line of the timeline that a person may follow; `atMs` is when it happened. */
+  readonly tell: (line: string, atMs?: number) => void;
+  /** Keeps a sentence about what was found that no number tells. */
+  readonly find: (sentence: string) => void;
+};
 
 /** A course of events on a cluster of its own, whose disks are blank and which has no guests yet. */
 export type Scenario = {
@@ -14,7 +36,7 @@ export type Scenario = {
   /** A sentence about behaviour. */
   readonly name: string;
   /** Starts its guests and plays; throws when what it expects does not come. */
-  readonly run: (cluster: Cluster, measure: (what: string, ms: number) => void) => Promise<void>;
+  readonly run: (cluster: Cluster, play: Play) => Promise<void>;
 };
 
 /** What came of a scenario. */
@@ -24,6 +46,7 @@ export type ScenarioResult = {
   readonly verdict: "passed" | "failed" | "not run";
   readonly tookMs: number;
   readonly measured: readonly Measured[];
+  readonly findings: readonly string[];
   /** Why it failed or did not run. */
   readonly reason: string | undefined;
   /** Folder with consoles and images of a failed one. */
@@ -37,6 +60,8 @@ export type Stage = {
   readonly keepFolder: string;
   /** Told of each cluster while it exists, so that an interrupted run can end it. */
   readonly current: (cluster: Cluster | undefined) => void;
+  /** Shown every line of the timeline. */
+  readonly show: (line: string) => void;
 };
 
 /** Plays one scenario to its end, or to the bound, and stops its guests either way. */
@@ -46,14 +71,26 @@ export async function playScenario(
   boundMs: number,
 ): Promise<ScenarioResult> {
   const measured: Measured[] = [];
+  const findings: string[] = [];
   const startedMs = monoMs();
   const folder = join(stage.workFolder, String(scenario.number));
   const cluster = new Cluster(stage.parts, folder);
   stage.current(cluster);
   let reason: string | undefined;
   try {
-    const play = scenario.run(cluster, (what, ms) => {
-      measured.push({ what, ms: Math.round(ms) });
+    const timeline = join(folder, "timeline.log");
+    const play = scenario.run(cluster, {
+      measure(what, exactMs, bound) {
+        const ms = Math.round(exactMs);
+        measured.push({ what, ms, ...(bound === undefined ? {} : { bound }) });
+        requireWithin(what, ms, bound);
+      },
+      tell(text, atMs = monoMs()) {
+        const line = `${((atMs - startedMs) / 1000).toFixed(2).padStart(8)} s  ${text}`;
+        appendFileSync(timeline, `${line}\n`);
+        stage.show(line);
+      },
+      find: (sentence) => findings.push(sentence),
     });
     await bounded(play, boundMs, `the end of scenario ${scenario.number}`);
   } catch (error) {
@@ -75,9 +112,25 @@ export async function playScenario(
     verdict: reason === undefined ? "passed" : "failed",
     tookMs: Math.round(monoMs() - startedMs),
     measured,
+    findings,
     reason,
     kept,
   };
+}
+
+function requireWithin(what: string, ms: number, bound: Bound | undefined): void {
+  const { fromMs = -Infinity, toMs = Infinity, why = "" } = bound ?? {};
+  if (ms >= fromMs && ms <= toMs) return;
+  throw new Error(`Out of bound: ${what}: ${ms} ms, and ${why} asks for ${rangeOf(fromMs, toMs)}.`);
+}
+
+function rangeOf(fromMs: number, toMs: number): string {
+  if (fromMs === -Infinity) return `at most ${toMs} ms`;
+  return toMs === Infinity ? `at least ${fromMs} ms` : `${fromMs} to ${toMs} ms`;
+}
+
+function boundText({ fromMs = -Infinity, toMs = Infinity, why }: Bound): string {
+  return ` (${rangeOf(fromMs, toMs)}: ${why})`;
 }
 
 /** Every result as lines for people: a scenario, and indented below it what it measured. */
@@ -89,7 +142,11 @@ export function resultTable(results: readonly ScenarioResult[]): string {
       `${(result.tookMs / 1000).toFixed(1)} s`.padStart(8),
       result.name,
     ].join("  "),
-    ...result.measured.map(({ what, ms }) => `${`${ms} ms`.padStart(33)}  ${what}`),
+    ...result.measured.map(
+      ({ what, ms, bound }) =>
+        `${`${ms} ms`.padStart(33)}  ${what}${bound === undefined ? "" : boundText(bound)}`,
+    ),
+    ...result.findings.map((sentence) => `     found: ${sentence}`),
     ...(result.reason === undefined ? [] : [`     ${result.reason.replaceAll("\n", "\n     ")}`]),
     ...(result.kept === undefined ? [] : [`     consoles and images: ${result.kept}`]),
   ]);

@@ -15,9 +15,9 @@ const BOUNDS = [
 
 /** Three machines with a watchdog each whose petter falls silent. */
 export const unpetted: Scenario = {
-  number: 2,
+  number: 102,
   name: "a watchdog resets the guest whose petter stops, and the guest boots again",
-  run: async (cluster, measure) => {
+  run: async (cluster, { measure }) => {
     const startedMs = monoMs();
     await cluster.start(
       BOUNDS.map(({ driver }, block) => ({

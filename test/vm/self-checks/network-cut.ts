@@ -7,9 +7,9 @@ import { readBlock, writeBlock } from "./stand-ins.ts";
 
 /** A server on this machine's loopback, which the guests know as 10.0.2.2. */
 export const networkCut: Scenario = {
-  number: 10,
+  number: 110,
   name: "a cut network keeps one guest from the host's server, and from nothing else",
-  run: async (cluster, measure) => {
+  run: async (cluster, { measure }) => {
     const server = createServer((_, response) => {
       response.end("served");
     });

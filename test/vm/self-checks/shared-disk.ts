@@ -6,9 +6,9 @@ import { readBlock, writeBlock } from "./stand-ins.ts";
 
 /** Every guest writes a block; every guest must read what every other wrote, also after a boot. */
 export const sharedDisk: Scenario = {
-  number: 1,
+  number: 101,
   name: "what one guest writes to the shared disk, the others read past their caches",
-  run: async (cluster, measure) => {
+  run: async (cluster, { measure }) => {
     const names = ["a", "b", "c"];
     const startedMs = monoMs();
     await cluster.start(names.map(plan));

@@ -9,9 +9,9 @@ const DELAY_MS = 3000;
 
 /** Each kind of fault on b's path; a's path to the same disk never notices. */
 export const diskFaults: Scenario = {
-  number: 6,
+  number: 106,
   name: "errors, delays, lost and torn writes hit the one guest they are meant for",
-  run: async (cluster, measure) => {
+  run: async (cluster, { measure }) => {
     await cluster.start(
       ["a", "b"].map((name) => ({
         name,

@@ -20,7 +20,7 @@ export function watchdogOf(
 
 /** Writes the block of that index on the workload disk every 100 ms, and is restarted in 1 s. */
 export function workload(writer: string, block: number): GuestService {
-  const program = `${guestRepository}/test/vm/guest/workload.ts`;
+  const program = `${guestRepository}/test/vm/guest/workload.js`;
   return {
     name: "work",
     argv: ["node", program, "/dev/workload", String(block), writer],

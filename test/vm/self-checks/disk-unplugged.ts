@@ -5,9 +5,9 @@ import { readBlock, writeBlock } from "./stand-ins.ts";
 
 /** b loses the SBD disk altogether, once on each kind of machine. */
 export const diskUnplugged: Scenario = {
-  number: 8,
+  number: 108,
   name: "a pulled disk fails for the guest that lost it, held open or not, and for no other",
-  run: async (cluster, measure) => {
+  run: async (cluster, { measure }) => {
     await cluster.start([
       { name: "a", settings: { watchdog: { driver: "none", parameters: {} }, services: [] } },
       { name: "b", settings: { watchdog: { driver: "none", parameters: {} }, services: [] } },

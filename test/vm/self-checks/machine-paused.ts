@@ -8,9 +8,9 @@ const PAUSE_MS = 12_000;
 
 /** A pause stops the guest's clock and its watchdog with it: the limit of every proof by waiting. */
 export const machinePaused: Scenario = {
-  number: 9,
+  number: 109,
   name: "a machine paused for three watchdog times resumes as if nothing had been",
-  run: async (cluster, measure) => {
+  run: async (cluster, { measure }) => {
     const drivers = ["i6300esb", "softdog"] as const;
     await cluster.start(
       drivers.map((driver, block) => ({

@@ -12,9 +12,9 @@ const HANG_MS = 5000;
  * a's hangs, and a resets itself by sysrq.
  */
 export const diskHang: Scenario = {
-  number: 7,
+  number: 107,
   name: "a hung disk holds up one guest's request alone, and its write may land after its death",
-  run: async (cluster, measure) => {
+  run: async (cluster, { measure }) => {
     await cluster.start(
       ["a", "b"].map((name, block) => ({
         name,

@@ -9,9 +9,9 @@ const LIVES_MS = 5 * WATCHDOG_S * 1000;
 
 /** Three machines that do everything right. One of their programs is killed, and comes back. */
 export const petted: Scenario = {
-  number: 3,
+  number: 103,
   name: "a guest that pets lives and works, and its killed program is started again",
-  run: async (cluster, measure) => {
+  run: async (cluster, { measure }) => {
     const drivers = ["i6300esb", "softdog", "iTCO_wdt"] as const;
     await cluster.start(
       drivers.map((driver, block) => ({

@@ -8,9 +8,9 @@ const WATCHDOG_S = 4;
 
 /** One petter is killed; two say goodbye with 'V', one of them to a watchdog that takes no goodbye. */
 export const watchdogClosed: Scenario = {
-  number: 4,
+  number: 104,
   name: "closing without 'V' pets once more and then resets, 'V' disarms, except with nowayout",
-  run: async (cluster, measure) => {
+  run: async (cluster, { measure }) => {
     const machines = [
       { name: "killed", parameters: {} },
       { name: "goodbye", parameters: {} },

@@ -7,9 +7,9 @@ const WATCHDOG_S = 4;
 
 /** A non-maskable interrupt panics the kernel, which then stands still until the hardware acts. */
 export const kernelPanic: Scenario = {
-  number: 5,
+  number: 105,
   name: "a kernel that panics stops working at once and is reset by the hardware watchdog",
-  run: async (cluster, measure) => {
+  run: async (cluster, { measure }) => {
     await cluster.start([
       {
         name: "a",

@@ -1,0 +1,48 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import type { Cluster } from "./cluster.ts";
+import { eachLine } from "./each-line.ts";
+import type { Declared } from "./fencing.ts";
+import { monoMs } from "./monotonic.ts";
+
+/**
+ * Runs `sbdctl device fence` on this machine, on the disk's image: a real fencer that has no cluster,
+ * so that it takes only Rebooted and Acknowledged for proof. It is killed when the cluster stops.
+ */
+export function fenceByCommand(
+  cluster: Cluster,
+  nodeName: string,
+): { readonly declared: Promise<Declared>; readonly declaredYet: () => Declared | undefined } {
+  const sbdctl = join(import.meta.dirname, "../../bin/sbdctl");
+  const command = spawn(
+    "setpriv",
+    [
+      ...["--pdeathsig", "KILL", sbdctl, "device", "fence", nodeName],
+      ...["--device", cluster.sbdDisk.path, "--yes", "--wait", "120", "-o", "json"],
+    ],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
+  const complaints: string[] = [];
+  eachLine(command.stderr, (line) => complaints.push(line));
+  cluster.onStop(() => {
+    command.kill("SIGKILL");
+  });
+  let known: Declared | undefined;
+  const declared = new Promise<Declared>((resolve, reject) => {
+    eachLine(command.stdout, (line) => {
+      const atMs = monoMs();
+      const { evidence } = JSON.parse(line) as {
+        readonly evidence?: { readonly kind: string; readonly detail: string } | null;
+      };
+      if (evidence === undefined || evidence === null) return;
+      known = { atMs, kind: evidence.kind, detail: evidence.detail };
+      resolve(known);
+    });
+    command.once("exit", (code) => {
+      // The answer's line may still be in the pipe.
+      if (code !== 0) reject(new Error(`sbdctl ended with ${code}: ${complaints.join("\n")}`));
+    });
+  });
+  declared.catch(() => undefined);
+  return { declared, declaredYet: () => known };
+}
