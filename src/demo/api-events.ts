@@ -1,12 +1,13 @@
 /** What happened at the API server, in order, as the demo tells it. */
 import { SBD_REMEDIATION } from "../api/sbd-remediation.ts";
-import { REMEDIATION_TAINT_KEY } from "../api/remediation-names.ts";
+import { REMEDIATION_FINALIZER, REMEDIATION_TAINT_KEY } from "../api/remediation-names.ts";
 import { fieldAt, listAt, textAt } from "../kube/kube-object.ts";
 import type { ApiServer } from "../testing/apiserver/start-api-server.ts";
 import { monotonicMs } from "../testing/virtual-node.ts";
 
 export type ApiEvent = { readonly tMs: number } & (
   | { readonly kind: "requested"; readonly nodeName: string; readonly name: string }
+  | { readonly kind: "finalizer" }
   | { readonly kind: "fencer-named"; readonly agent: string }
   | { readonly kind: "durable" }
   | { readonly kind: "evidence"; readonly evidence: string; readonly detail: string }
@@ -68,6 +69,9 @@ function eventsOfRequest(object: unknown, tMs: number): ApiEvent[] {
       nodeName: textAt(object, "metadata", "annotations", "remediation.medik8s.io/node-name"),
     },
   ];
+  if (listAt(object, "metadata", "finalizers").includes(REMEDIATION_FINALIZER)) {
+    events.push({ tMs, kind: "finalizer" });
+  }
   const fencing = fieldAt(object, "status", "fencing");
   const agent = textAt(fencing, "agent");
   if (agent !== "") {

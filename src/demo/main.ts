@@ -20,16 +20,12 @@ async function main(): Promise<number> {
     return 2;
   }
   const out = process.stdout;
-  const result = await runScenario(
-    scenario,
-    out.isTTY ? terminalStage(out) : plainStage(out),
-  ).catch((error: unknown) => {
-    console.log(
-      `The demo itself failed: ${error instanceof Error ? error.message : String(error)}`,
-    );
-    return failedResult(scenario);
+  const stage = out.isTTY ? terminalStage(out) : plainStage(out);
+  const { result, disorder } = await runScenario(scenario, stage).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    return { result: failedResult(scenario), disorder: [`the demo itself failed: ${why}`] };
   });
-  const wrong = whatWentWrong(result);
+  const wrong = [...disorder, ...whatWentWrong(result)];
   for (const what of wrong) {
     console.log(`WRONG: ${what}`);
   }

@@ -54,10 +54,27 @@ type Run = {
   evidence: string | null;
   falseFences: number;
   leaderKilled: boolean;
+  /** When each step was first seen, by whoever saw it: API server, device, machine. */
+  readonly steps: Map<Step, number>;
 };
 
+/** In this order, as far as they happen at all. */
+const STEPS = [
+  "requested",
+  "finalizer",
+  "tainted NoSchedule",
+  "fencer named",
+  "message written",
+  "declared",
+  "succeeded",
+] as const;
+type Step = (typeof STEPS)[number];
+
 /** Runs one scenario from an empty device to its result. */
-export async function runScenario(scenario: ScenarioName, stage: Stage): Promise<DemoResult> {
+export async function runScenario(
+  scenario: ScenarioName,
+  stage: Stage,
+): Promise<{ readonly result: DemoResult; readonly disorder: readonly string[] }> {
   const { text, onStorageLoss } = SCENARIOS[scenario];
   stage.say(`scenario ${scenario}: ${text}`, null);
   stage.say(
@@ -81,6 +98,7 @@ export async function runScenario(scenario: ScenarioName, stage: Stage): Promise
     evidence: null,
     falseFences: 0,
     leaderKilled: false,
+    steps: new Map(),
   };
   const { server, kubeconfigs } = cluster.kubernetes;
   const controllers = runStandInControllers(kubeconfigs.admin, cluster.workload, {
@@ -93,10 +111,10 @@ export async function runScenario(scenario: ScenarioName, stage: Stage): Promise
   ];
   try {
     await startUp(run);
-    stops.push(observeSlots(cluster.observer, slotOf(run, TARGET), (seen) => onSlot(run, seen)));
+    stops.push(observeSlots(cluster.observer, slotOf(run, TARGET), (it) => onSlot(run, it)));
     run.struckMs = monotonicMs();
     await (SCENARIOS[scenario].everybodyLives ? everybodyLives(run) : loseNode(run));
-    return result(run);
+    return { result: result(run), disorder: disorder(run) };
   } finally {
     for (const stop of stops) {
       stop();
@@ -256,6 +274,7 @@ function onSlot(run: Run, observed: Observed): void {
   switch (observed.kind) {
     case "fence-message": {
       run.fenceWrittenMs ??= observed.tMs;
+      seen(run, "message written", observed.tMs);
       const { epoch, fencerName, targetBootID } = observed.record;
       say(
         run,
@@ -285,10 +304,15 @@ function onApi(run: Run, event: ApiEvent): void {
     case "requested":
       if (event.nodeName === TARGET) {
         run.requestedMs ??= event.tMs;
+        seen(run, "requested", event.tMs);
       }
       say(run, `SBDRemediation ${event.name} asks for ${event.nodeName}`, event.tMs);
       return;
+    case "finalizer":
+      seen(run, "finalizer", event.tMs);
+      return;
     case "fencer-named":
+      seen(run, "fencer named", event.tMs);
       say(run, `the agent of ${event.agent} is named to fence it`, event.tMs);
       return;
     case "durable":
@@ -303,12 +327,17 @@ function onApi(run: Run, event: ApiEvent): void {
       return;
     case "declared":
       run.declaredMs ??= event.tMs;
+      seen(run, "declared", event.tMs);
       say(run, "FencingSucceeded=True", event.tMs);
       return;
     case "concluded":
+      seen(run, "succeeded", event.tMs);
       say(run, `Succeeded=${event.succeeded}${event.message && `: ${event.message}`}`, event.tMs);
       return;
     case "tainted":
+      if (event.nodeName === TARGET && event.taint === "NoSchedule") {
+        seen(run, "tainted NoSchedule", event.tMs);
+      }
       say(run, `${event.nodeName} is tainted ${event.taint}`, event.tMs);
       return;
     case "not-ready":
@@ -321,6 +350,23 @@ function onApi(run: Run, event: ApiEvent): void {
       say(run, `the workload's pod on ${event.nodeName} is gone`, event.tMs);
       return;
   }
+}
+
+function seen(run: Run, step: Step, tMs: number): void {
+  if (!run.steps.has(step)) {
+    run.steps.set(step, tMs);
+  }
+}
+
+/** Steps that came before one they must follow. */
+function disorder({ steps }: Run): string[] {
+  const inOrder = STEPS.filter((step) => steps.has(step));
+  return inOrder.flatMap((step, index) => {
+    const before = inOrder[index - 1];
+    return before !== undefined && (steps.get(before) ?? 0) > (steps.get(step) ?? 0)
+      ? [`'${step}' came before '${before}'`]
+      : [];
+  });
 }
 
 function killLeader(run: Run): void {

@@ -37,6 +37,8 @@ export type StandInControllers = {
 
 /** A kubelet posts four times a second; this long without news is silence. */
 export const NODE_SILENT_AFTER_MS = 3_000;
+/** NodeHealthCheck's `healthyDelay`: a node must have been Ready for so long. */
+const HEALTHY_DELAY_MS = 8_000;
 const LOOK_EVERY_MS = 150;
 const REQUEST_TIMEOUT_MS = 2_000;
 /** A loop that was itself held up, or cut off, knows nothing of others' silence. */
@@ -53,6 +55,7 @@ export function runStandInControllers(
   const config = loadKubeConfig({ KUBECONFIG: kubeconfig });
   const client = createKubeClient(config, "stand-in-controllers");
   const heard = new Map<string, { readonly heartbeat: string; readonly atMs: number }>();
+  const readySince = new Map<string, number>();
   let closed = false;
   let placed = false;
   let lastLookMs = -Infinity;
@@ -85,7 +88,7 @@ export function runStandInControllers(
     await detach(client, pods, attachments);
     placed = await keepWorkload(client, workload, nodes, pods, attachments, placed);
     if (healthCheck.enabled()) {
-      await checkHealth(client, nodes);
+      await checkHealth(client, nodes, readySince);
     }
   }
 
@@ -223,7 +226,11 @@ async function keepWorkload(
 }
 
 /** The body is NodeHealthCheck's, as it was seen to write it. */
-async function checkHealth(client: KubeClient, nodes: readonly KubeObject[]): Promise<void> {
+async function checkHealth(
+  client: KubeClient,
+  nodes: readonly KubeObject[],
+  readySince: Map<string, number>,
+): Promise<void> {
   const { items: requests } = await listObjects(client, REMEDIATIONS, {
     namespace: SYSTEM_NAMESPACE,
     timeoutMs: REQUEST_TIMEOUT_MS,
@@ -237,7 +244,13 @@ async function checkHealth(client: KubeClient, nodes: readonly KubeObject[]): Pr
     if (status === "Unknown" && own.length === 0) {
       await createRequest(client, nodeName);
     }
-    for (const request of status === "True" ? own : []) {
+    if (status !== "True") {
+      readySince.delete(nodeName);
+    } else if (!readySince.has(nodeName)) {
+      readySince.set(nodeName, monotonicMs());
+    }
+    const readyForMs = monotonicMs() - (readySince.get(nodeName) ?? Infinity);
+    for (const request of readyForMs >= HEALTHY_DELAY_MS ? own : []) {
       if (request.metadata.deletionTimestamp === undefined) {
         const { name = "", namespace } = request.metadata;
         await deleteObject(client, REMEDIATIONS, { name, namespace });
