@@ -10,6 +10,11 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 import { API_VERSION, SYSTEM_NAMESPACE } from "../../../api/group.ts";
+import {
+  createFaultControl,
+  faultEnvironment,
+  type FaultControl,
+} from "../../../testing/fault-control.ts";
 import { createVirtualDevice, type VirtualDevice } from "../../../testing/virtual-device.ts";
 import { createVirtualNode, type VirtualNode } from "../../../testing/virtual-node.ts";
 import { startApiServer, type ApiServer } from "../../../testing/apiserver/start-api-server.ts";
@@ -24,6 +29,8 @@ export type LiveCluster = {
   readonly device: VirtualDevice;
   /** Makes a machine of that name, boots nothing; a Node of its name is there then. */
   addNode(name: string): VirtualNode;
+  /** What a node's path to the device does to its I/O. */
+  faults(node: VirtualNode): FaultControl;
   /** Gives a node a slot. */
   addSbdNode(nodeName: string, nodeID: number): void;
   /** Every line that a node's agent has logged, both processes'. */
@@ -43,7 +50,7 @@ export async function createLiveCluster(
   const directory = fs.mkdtempSync(join(tmpdir(), "sbd-live-"));
   const device = createVirtualDevice({ directory });
   const server = await startApiServer();
-  const machines: VirtualNode[] = [];
+  const machines = new Map<VirtualNode, FaultControl>();
   server.objects.load(manifests());
   server.objects.load([sbdConfig(onStorageLoss)]);
   await promisify(execFile)(join(REPOSITORY, "bin/sbdctl"), [
@@ -70,9 +77,10 @@ export async function createLiveCluster(
       const kubeconfig = join(directory, `${name}.kubeconfig`);
       const token = server.tokenFor(SYSTEM_NAMESPACE, "sbd-agent", { nodeName: name });
       fs.writeFileSync(kubeconfig, server.kubeconfig(token));
+      const faults = createFaultControl(join(own, "faults"));
       const machine = createVirtualNode({
         name,
-        machineID: (machines.length + 1).toString(16).padStart(32, "a"),
+        machineID: (machines.size + 1).toString(16).padStart(32, "a"),
         directory: own,
         watchdog: { identity: "i6300ESB timer", timeoutSeconds: 30 },
         bootDelayMs: 500,
@@ -82,6 +90,7 @@ export async function createLiveCluster(
             argv: [process.execPath, join(REPOSITORY, "src/agent/shell/main.ts")],
             env: {
               ...node.environment,
+              ...faultEnvironment(faults, device.path),
               KUBECONFIG: kubeconfig,
               NODE_NAME: name,
               SBD_CONFIG_NAME: CONFIG_NAME,
@@ -95,8 +104,13 @@ export async function createLiveCluster(
           },
         ],
       });
-      machines.push(machine);
+      machines.set(machine, faults);
       return machine;
+    },
+    faults(node) {
+      const faults = machines.get(node);
+      if (faults === undefined) throw new Error(`${node.name} is none of this cluster's nodes`);
+      return faults;
     },
     addSbdNode(nodeName, nodeID) {
       server.objects.load([
@@ -110,7 +124,7 @@ export async function createLiveCluster(
     },
     log: (node) => linesIn(join(node.logDirectory, "agent.log")),
     async close() {
-      await Promise.all(machines.map((machine) => machine.close()));
+      await Promise.all([...machines.keys()].map((machine) => machine.close()));
       await server.close();
       device.close();
       fs.rmSync(directory, { recursive: true, force: true });
