@@ -26,7 +26,7 @@ export function hasFencingPlace(
   const beingFenced = new Set(
     snapshot.remediations
       .filter((other) => {
-        const named = memory.requests.get(other.metadata.uid ?? "")?.named ?? "";
+        const named = memory.requests.get(other.metadata.uid ?? "")?.named.agent ?? "";
         return isOpen(other) && (other.status.fencing?.agent ?? named) !== "";
       })
       .map((other) => nodeNameOf(other) ?? "")

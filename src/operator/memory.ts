@@ -16,10 +16,10 @@ export type RequestMemory = {
   readonly firstSeenMs: number;
   /** Since when it is being deleted; null = it is not. */
   readonly deletingMs: number | null;
-  /** Whom this leader named last: a cache may show it late. Empty: nobody yet. */
-  readonly named: string;
-  /** The fencer that was seen last, and when it was named: empty and "" before any was. */
-  readonly fencer: { readonly agent: string; readonly namedTime: string };
+  /** Whom this leader named last: a cache may show it late. */
+  readonly named: NamedFencer;
+  /** Whom the cache showed last. */
+  readonly fencer: NamedFencer;
   /** The last thing its fencer reported, and when that was new. */
   readonly progress: string;
   readonly progressMs: number;
@@ -28,6 +28,11 @@ export type RequestMemory = {
   /** When a fencer was last replaced or withdrawn: a write of it may be in flight for M. */
   readonly replacedMs: number | null;
 };
+
+/** A fencer and `agentNamedTime`; both empty where nobody was named yet. */
+export type NamedFencer = { readonly agent: string; readonly namedTime: string };
+
+const NOBODY: NamedFencer = { agent: "", namedTime: "" };
 
 export const NO_MEMORY: OperatorMemory = { reports: new Map(), requests: new Map() };
 
@@ -56,7 +61,7 @@ export function noteReports(
     requests.set(uid, {
       firstSeenMs: known?.firstSeenMs ?? nowMs,
       deletingMs: metadata.deletionTimestamp === undefined ? null : (known?.deletingMs ?? nowMs),
-      named: known?.named ?? "",
+      named: known?.named ?? NOBODY,
       fencer,
       progress,
       progressMs: known?.progress === progress ? known.progressMs : nowMs,
@@ -67,13 +72,18 @@ export function noteReports(
   return { reports, requests };
 }
 
-/** By whichever leader; one that is new cannot know, and waits. */
-function wasReplaced(known: RequestMemory | undefined, now: RequestMemory["fencer"]): boolean {
-  if (known === undefined) {
-    return now.namedTime !== "";
-  }
-  const { agent, namedTime } = known.fencer;
-  return agent !== "" && (agent !== now.agent || namedTime !== now.namedTime);
+/**
+ * By whichever leader: only where this one named the first fencer itself it knows that there was none
+ * before.
+ */
+function wasReplaced(known: RequestMemory | undefined, now: NamedFencer): boolean {
+  const before = known?.fencer ?? NOBODY;
+  const isOwnFirst = before.namedTime === "" && isSame(now, known?.named ?? NOBODY);
+  return !isSame(now, before) && !isOwnFirst;
+}
+
+function isSame(a: NamedFencer, b: NamedFencer): boolean {
+  return a.agent === b.agent && a.namedTime === b.namedTime;
 }
 
 /** Its agent had a good pass lately, as far as its reports tell. */

@@ -22,10 +22,17 @@ export function taintForFencing(
   return setTaints(node, [...taintsBut(node, REMEDIATION_TAINT_KEY), taint]);
 }
 
+/** Beside our own taint, which shows whose it is. */
 export function taintOutOfService(node: KubeNode, wall: string): Action[] {
-  return hasTaint(node, OUT_OF_SERVICE_TAINT.key)
-    ? []
-    : setTaints(node, [...(node.spec?.taints ?? []), { ...OUT_OF_SERVICE_TAINT, timeAdded: wall }]);
+  if (hasTaint(node, OUT_OF_SERVICE_TAINT.key)) {
+    return [];
+  }
+  const ours: KubeTaint = { key: REMEDIATION_TAINT_KEY, effect: "NoExecute", timeAdded: wall };
+  return setTaints(node, [
+    ...(node.spec?.taints ?? []),
+    ...(hasTaint(node, REMEDIATION_TAINT_KEY) ? [] : [ours]),
+    { ...OUT_OF_SERVICE_TAINT, timeAdded: wall },
+  ]);
 }
 
 /** Takes taints of those keys away, in one write. */

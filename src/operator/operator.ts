@@ -2,6 +2,7 @@ import type { Action } from "./action.ts";
 import { reconcileConfig, type OperatorPlace } from "./config.ts";
 import { noteReports, type OperatorMemory } from "./memory.ts";
 import { releaseOrphanSlots } from "./orphan-slots.ts";
+import { removeOrphanTaints } from "./orphan-taints.ts";
 import { reconcileRemediation } from "./remediation.ts";
 import type { ReconcileStep } from "./reconcile-step.ts";
 import type { Moment, Snapshot } from "./snapshot.ts";
@@ -26,7 +27,7 @@ export function reconcile(
     actions.push(...step.actions);
   }
   actions.push(...reconcileStorageConditions(snapshot, memory, moment));
-  actions.push(...releaseOrphanSlots(snapshot, memory, moment));
+  actions.push(...removeOrphanTaints(snapshot), ...releaseOrphanSlots(snapshot, memory, moment));
   for (const config of snapshot.configs) {
     actions.push(...reconcileConfig(config, snapshot, memory, moment, place));
   }

@@ -222,7 +222,7 @@ function nameFencer(
     ],
     memory: rememberRequest(memory, uid, {
       spent: before === "" ? spent : [...spent, before],
-      named: fencer,
+      named: { agent: fencer, namedTime: moment.wall },
       progressMs: moment.nowMs,
     }),
   };
