@@ -83,6 +83,9 @@ export class ApiStore {
   /** Fence slots that the leader has had named a writer for, to clear or repair. */
   readonly repairs = new Map<number, string>();
   slowMs = 0;
+  /** Told when the fencer that a request names changes; null = none. */
+  renamed: (uid: string, before: string | null, now: string | null) => void = () => undefined;
+  readonly #naming = new Map<string, string | null>();
   /** Told of every new request. */
   created: (remediation: Remediation) => void = () => undefined;
   readonly #timeline: Timeline;
@@ -214,6 +217,10 @@ export class ApiStore {
   }
 
   #tell(uid: string, seen: Remediation | null): void {
+    const names = seen !== null && !seen.deleting && seen.concludedMs === null;
+    const now = names ? (seen.fencing?.agent ?? null) : null;
+    this.renamed(uid, this.#naming.get(uid) ?? null, now);
+    this.#naming.set(uid, now);
     for (const watcher of this.#watchers) {
       watcher.seen(uid, seen);
     }

@@ -9,6 +9,8 @@ import { foreignHeader } from "./simulated-header.ts";
 import { WALL_START_MS, type World } from "./world.ts";
 
 const FENCE_WRITE_FATES = ["ok", "lost", "torn", "fails", "late"] as const;
+const SHORTEST_TIMEOUT_MS = 4_000;
+const SHORTEST_WATCHDOG_MS = 4_000;
 const SLOTS_APART = 10;
 const FOR_GOOD_MS = 1e12;
 const NEW_POD_AFTER_MS = 3_000;
@@ -44,6 +46,8 @@ export function injectFault(world: World, leaders: readonly Leader[], fault: Fau
       }
       return;
     }
+    case "contract-shorter":
+      return shortenContract(world, nodeName);
     case "leader-cut":
       if (leader !== undefined) {
         leader.cutUntilMs = untilMs;
@@ -120,6 +124,8 @@ function injectIntoMachine(world: World, machine: Machine, fault: Fault): void {
       return lead(machine, new SharedDevice({ kind: "empty" }, () => undefined), restore);
     case "foreign-device":
       return lead(machine, new SharedDevice(headerOf(foreignHeader()), () => undefined), restore);
+    case "split-at-start":
+      return splitAtStart(world, machine, forMs);
     case "split-storage":
       return lead(machine, device.fork(), restore);
     case "go-message": {
@@ -226,6 +232,40 @@ function injectIntoMachine(world: World, machine: Machine, fault: Fault): void {
     default:
       throw new Error(`'${fault.kind}' is no fault of a machine`);
   }
+}
+
+/** Nobody is to do this while agents run; whoever does must not find a living node proven dead. */
+function shortenContract(world: World, nodeName: string): void {
+  const { header } = world.device;
+  if (header.kind !== "header") {
+    return;
+  }
+  const { timeoutMs, watchdogMs, generation } = header.header;
+  world.device.header = headerOf({
+    ...header.header,
+    generation: generation + 1,
+    timeoutMs: Math.max(SHORTEST_TIMEOUT_MS, Math.round(timeoutMs / 3_000) * 1_000),
+    watchdogMs: Math.max(SHORTEST_WATCHDOG_MS, Math.round(watchdogMs / 3_000) * 1_000),
+  });
+  for (const { boot, nodeName: name } of world.machines) {
+    if (name !== nodeName) {
+      boot?.agent?.kill();
+    }
+  }
+}
+
+/** A write-back cache with a lost server: the node reads what it wrote, and nobody else does. */
+function splitAtStart(world: World, machine: Machine, forMs: number): void {
+  const { device, timeline } = world;
+  const half = device.fork();
+  const untilMs = timeline.nowMs + forMs;
+  half.mirror = (nodeID, slot) => {
+    if (timeline.nowMs < untilMs) {
+      device.putHeartbeat(nodeID, slot);
+    }
+  };
+  machine.path.device = half;
+  machine.boot?.agent?.kill();
 }
 
 function newestMachine(world: World, nodeName: string): Machine {

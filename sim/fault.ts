@@ -58,6 +58,9 @@ export const FAULTS = {
     "fence messages that the node writes: 1 = lost, 2 = torn, 3 = failed, 4 = failed and landing late",
     "fate",
   ),
+  "contract-shorter": inside(
+    "the device is initialised again with a third of T and W, and every agent but the node's restarts",
+  ),
   "run-readonly": inside("/run cannot be written"),
   "sysrq-broken": inside("sysrq-b does nothing on this machine from now on"),
   reset: inside("the machine resets and boots again"),
@@ -86,6 +89,9 @@ export const FAULTS = {
   "suspend-long": outside("the machine sleeps longer than the slack, watchdog and all"),
   "late-watchdog": outside("the watchdog takes so many times its effective W", "factor"),
   "split-storage": outside("the node's path leads to a half of the storage that answers alone"),
+  "split-at-start": outside(
+    "as split-storage, from a new start of the agent on; its first writes for `for` reach both halves",
+  ),
   "queued-io": outside("data I/O of the node stays queued in the array beyond the node's death"),
   "two-machines": outside(
     "another machine takes the node's name, and the old one runs on: its kubelet is cut off, its " +

@@ -155,6 +155,11 @@ export class FencerHost {
     world.say?.(
       `${name} fencer writes message ${record.epoch} to ${nodeName}, ${record.targetBootID}`,
     );
+    const requests = this.fencers.get(nodeName)?.requests ?? [];
+    world.invariants.messageWritten(
+      record,
+      requests.map(({ uid }) => uid),
+    );
     let readBack: FenceSlot = { kind: "empty" };
     worker.submit({
       read: null,

@@ -1,5 +1,6 @@
 import { deriveTiming } from "../src/timing/contract.ts";
 import { FAULT_KINDS, FAULTS, type Fault, type FaultKind } from "./fault.ts";
+import { drawPattern, PATTERN_NAMES, type PatternName } from "./fault-patterns.ts";
 import { Random } from "./random.ts";
 import type { Schedule, SchedulePromise } from "./schedule.ts";
 
@@ -8,6 +9,8 @@ export type ScheduleWishes = {
   readonly nodes?: number;
   /** Faults that are to be frequent, with weights; the ordinary weight is 1. */
   readonly weights?: Readonly<Partial<Record<FaultKind, number>>>;
+  /** The one that every burst is to contain. */
+  readonly pattern?: PatternName;
   readonly promise?: SchedulePromise;
   readonly onStorageLoss?: Schedule["onStorageLoss"];
 };
@@ -63,7 +66,7 @@ export function generateSchedule(seed: number, wishes: ScheduleWishes): Schedule
       ? gentleFaults(random, draft)
       : promise === "lone"
         ? [loneFault(random, draft)]
-        : roughFaults(random, draft, wishes.weights ?? {});
+        : roughFaults(random, draft, wishes);
   return { ...draft, faults: faults.toSorted((a, b) => a.atMs - b.atMs) };
 }
 
@@ -81,11 +84,8 @@ function loneFault(random: Random, schedule: Schedule): Fault {
 }
 
 /** Bursts around one victim, in the rhythm of the contract, and strays anywhere. */
-function roughFaults(
-  random: Random,
-  schedule: Schedule,
-  weights: NonNullable<ScheduleWishes["weights"]>,
-): Fault[] {
+function roughFaults(random: Random, schedule: Schedule, wishes: ScheduleWishes): Fault[] {
+  const weights = wishes.weights ?? {};
   const { msgwaitMs } = deriveTiming(schedule);
   // What is outside the claim comes only where it is asked for.
   const kinds = FAULT_KINDS.filter(
@@ -96,7 +96,7 @@ function roughFaults(
   let anchorMs = startMs;
   while (anchorMs < schedule.stormMs - msgwaitMs) {
     const victim = random.whole(1, schedule.nodes);
-    const count = random.whole(1, 5);
+    const count = wishes.pattern !== undefined && random.chance(0.7) ? 0 : random.whole(1, 5);
     for (let index = 0; index < count; index += 1) {
       const kind = random.weighted(kinds);
       faults.push({
@@ -107,12 +107,19 @@ function roughFaults(
         detail: chooseDetail(random, schedule, kind),
       });
     }
-    if (random.chance(0.35)) {
+    if (wishes.pattern !== undefined || random.chance(0.3)) {
+      const pattern = wishes.pattern ?? random.pick(PATTERN_NAMES);
+      faults.push(...drawPattern(pattern, random, schedule, victim, anchorMs));
+    }
+    if (wishes.pattern === undefined && random.chance(0.35)) {
       faults.push(...fencerTrouble(random, schedule, kinds, victim, anchorMs));
     }
     anchorMs += msgwaitMs * random.between(0.5, 3.5);
   }
-  return faults.filter(({ atMs, forMs }) => atMs + forMs < schedule.stormMs);
+  // What lasts longer ends with the storm.
+  return faults
+    .filter(({ atMs }) => atMs < schedule.stormMs)
+    .map((fault) => ({ ...fault, forMs: Math.min(fault.forMs, schedule.stormMs - fault.atMs) }));
 }
 
 /** Every node that could be the victim's fencer has a fault of one kind, at about one time. */
@@ -182,6 +189,7 @@ const USUAL_WEIGHTS: Readonly<Partial<Record<FaultKind, number>>> = {
   reprovision: 0.5,
   "slot-move": 0.5,
   "run-readonly": 0.3,
+  "contract-shorter": 0.2,
   "go-message": 0.3,
   "garbage-header": 0.3,
 };
@@ -214,6 +222,7 @@ const MOMENTARY: readonly FaultKind[] = [
   "request-forced",
   "request-timeout",
   "confirm-off",
+  "contract-shorter",
   "node-deleted",
 ];
 

@@ -1,7 +1,7 @@
 import { isArmed, type AgentState } from "../src/agent/agent-state.ts";
 import type { Evidence } from "../src/fencing/evidence.ts";
 import type { FencerState } from "../src/fencing/fencer-state.ts";
-import type { FenceSlot } from "../src/protocol/fence-record.ts";
+import type { FenceRecord, FenceSlot } from "../src/protocol/fence-record.ts";
 import type { AgentProcess } from "./agent-process.ts";
 import type { Remediation } from "./api-store.ts";
 import type { Boot } from "./boot.ts";
@@ -16,11 +16,13 @@ import type { World } from "./world.ts";
  * - `S3` a message is durable and not cleared, and the armed boot it is addressed to outlives T + 2W
  * - `S4` one slot has two live owners, or one that knows of the other outlives T + 2W
  * - `S5` a condemned boot is petted on purpose
+ * - `S6` a fence message is written that an earlier write equals, or whose request has not named its
+ *   writer for longer than T
  * - `L1` no fault beyond what a node tolerates, and a node dies
  * - `L2` a request does not end in bounded time
  * - `L3` a finalizer is held for ever
  */
-export type InvariantCode = "S1" | "S2" | "S3" | "S4" | "S5" | "L1" | "L2" | "L3";
+export type InvariantCode = "S1" | "S2" | "S3" | "S4" | "S5" | "S6" | "L1" | "L2" | "L3";
 
 export type Violation = {
   readonly code: InvariantCode;
@@ -45,6 +47,9 @@ export class Invariants {
   readonly #world: World;
   readonly #landedMs = new Map<string, number>();
   readonly #obligations = new Map<number, Obligation>();
+  readonly #written = new Set<string>();
+  /** When each request last named each fencer, by `UID NAME`; Infinity while it does. */
+  readonly #namedUntilMs = new Map<string, number>();
   readonly #owners = new Map<number, SlotOwner>();
   /** True time the message was durable that each request's proof rests on. */
   readonly #durableMs = new Map<string, number>();
@@ -118,6 +123,38 @@ export class Invariants {
         );
       }
     });
+  }
+
+  /** Who is named by a request has changed, or the request is gone. */
+  named(uid: string, before: string | null, now: string | null): void {
+    if (before !== null && before !== now) {
+      this.#namedUntilMs.set(`${uid} ${before}`, this.#world.timeline.nowMs);
+    }
+    if (now !== null) {
+      this.#namedUntilMs.set(`${uid} ${now}`, Infinity);
+    }
+  }
+
+  /** A fencer submits a message. */
+  messageWritten(
+    { nonce, requestUID, fencerName }: FenceRecord,
+    openUIDs: readonly string[],
+  ): void {
+    const { timeline, schedule } = this.#world;
+    if (this.#written.has(nonce)) {
+      this.fail("S6", `${fencerName} writes the bytes of an earlier message again`);
+    }
+    this.#written.add(nonce);
+    const limitMs = timeline.nowMs - schedule.timeoutMs * RATE_TOLERANCE - SLEEP_TOLERANCE_MS;
+    const wanted = [requestUID, ...openUIDs].some(
+      (uid) => (this.#namedUntilMs.get(`${uid} ${fencerName}`) ?? -Infinity) >= limitMs,
+    );
+    if (!wanted) {
+      this.fail(
+        "S6",
+        `${fencerName} writes a message for ${requestUID}, which has not named it for T`,
+      );
+    }
   }
 
   /** A fencer has found a proof: from here on it claims death. */

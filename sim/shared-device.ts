@@ -15,6 +15,8 @@ export const GARBAGE = {
  */
 export class SharedDevice {
   header: HeaderSlot;
+  /** Hears of every heartbeat written. */
+  mirror: (nodeID: number, slot: HeartbeatSlot) => void = () => undefined;
   #heartbeats: ReadonlyMap<number, HeartbeatSlot> = new Map();
   #fences: ReadonlyMap<number, FenceSlot> = new Map();
   readonly #fenceChanged: (nodeID: number, slot: FenceSlot) => void;
@@ -42,6 +44,7 @@ export class SharedDevice {
 
   putHeartbeat(nodeID: number, slot: HeartbeatSlot): void {
     this.#heartbeats = new Map(this.#heartbeats).set(nodeID, slot);
+    this.mirror(nodeID, slot);
   }
 
   putFence(nodeID: number, slot: FenceSlot): void {

@@ -60,6 +60,7 @@ export function simulate(schedule: Schedule, hear?: (line: string) => void): Run
   const workloads = new Workloads(world);
   const invariants = new Invariants(world);
   world.api.created = (request) => invariants.requestCreated(request);
+  world.api.renamed = (uid, before, now) => invariants.named(uid, before, now);
   powerOn(world);
   const first = new LeaderModel(world, 1, null);
   const leaders = [first, new LeaderModel(world, 2, first)];

@@ -1,0 +1,169 @@
+import { deriveTiming } from "../src/timing/contract.ts";
+import type { Fault, FaultKind } from "./fault.ts";
+import type { Random } from "./random.ts";
+import type { Schedule } from "./schedule.ts";
+
+/**
+ * Faults that are dangerous together and would rarely meet by chance. Instants are relative to the
+ * burst they belong to, lengths in the rhythm of the contract.
+ *
+ * - `last-gasp`       ordered dead just as its storage goes; its process is stopped near the deadline
+ *                     and killed just before the watchdog fires: lives as long as a node can
+ * - `crash-loop`      ordered dead without storage, and its agent dies and starts again and again
+ * - `slow-return`     reboots before it is ordered dead, and beats on a slow path
+ * - `dumb-reboot`     reboots before it is ordered dead, and its agent does not come back
+ * - `leave-in-haste`  a rollout reaches it without storage, and somebody wants it dead
+ * - `leave-unheard`   its `leaving` is lost, its next agent late, and somebody wants it dead
+ * - `two-requests`    one request is deleted while another waits by the same message
+ * - `unheard-order`   messages to it are lost, torn or late, and then its storage goes
+ * - `slow-pass`       a pass that takes almost T, and then its storage goes
+ * - `stubborn`        ordered dead, acknowledges, and only its watchdog can kill it
+ * - `wiped-order`     its agent starts while it is to die, and its storage goes right after
+ * - `old-fencer`      the fencer loses the API, the request goes, and the node lives on
+ */
+export type PatternName = keyof typeof PATTERNS;
+
+type Draw = {
+  readonly random: Random;
+  readonly schedule: Schedule;
+  readonly victim: number;
+  /** M. */
+  readonly msgwaitMs: number;
+};
+
+type Step = readonly [
+  atMs: number,
+  kind: FaultKind,
+  forMs?: number,
+  detail?: number,
+  node?: number,
+];
+
+const PATTERNS = {
+  "last-gasp": ({ random, schedule, msgwaitMs }: Draw): Step[] => {
+    const { timeoutMs, watchdogMs, passMs } = schedule;
+    const lostMs = random.between(1_500, 4_000 + passMs);
+    const stoppedMs = lostMs + timeoutMs * random.between(0.75, 1.01);
+    return [
+      [0, "request"],
+      [lostMs, random.pick(["path-hang", "path-eio"] as const), msgwaitMs * 4],
+      [stoppedMs, "agent-stop", watchdogMs * random.between(0.5, 1), 1],
+      ...(random.chance(0.5) ? [[0, "sysrq-broken"] as Step] : []),
+    ];
+  },
+  "crash-loop": ({ random, schedule, msgwaitMs }: Draw): Step[] => [
+    [0, "sysrq-broken"],
+    [0, "request"],
+    [random.between(500, 5_000), "path-eio", msgwaitMs * 4],
+    [
+      schedule.timeoutMs * random.between(0.2, 0.9),
+      "agent-kill-loop",
+      msgwaitMs * 3,
+      Math.round(2_500 + schedule.watchdogMs * random.between(0.02, 0.5)),
+    ],
+  ],
+  "slow-return": ({ random, schedule, msgwaitMs }: Draw): Step[] => [
+    [0, "path-slow", msgwaitMs * 3, Math.round(schedule.timeoutMs * random.between(0.1, 0.45))],
+    [0, "reset"],
+    [random.between(3_000, 30_000), "request"],
+  ],
+  "dumb-reboot": ({ random, msgwaitMs }: Draw): Step[] => [
+    [0, "agent-away", msgwaitMs * 3],
+    [1, random.pick(["reset", "agent-kill"] as const)],
+    [2, "reset"],
+    [random.between(100, 30_000), "request"],
+  ],
+  "leave-in-haste": ({ random, schedule, msgwaitMs }: Draw): Step[] => [
+    [0, random.pick(["path-hang", "path-eio"] as const), msgwaitMs * 4],
+    [schedule.timeoutMs * random.between(0.05, 0.8), "rollout", 30_000],
+    [schedule.timeoutMs * random.between(-0.3, 0.5), "request"],
+  ],
+  "leave-unheard": ({ random, msgwaitMs }: Draw): Step[] => [
+    [0, "lost-write", 0, 1],
+    [random.between(0, 20), "rollout", 30_000],
+    [random.between(100, 300), "agent-away", msgwaitMs * 3],
+    [random.between(300, 5_000), "request"],
+  ],
+  "two-requests": ({ random, schedule, msgwaitMs }: Draw): Step[] => [
+    [0, "request"],
+    [random.between(0, 10_000), "request-again"],
+    [random.between(0, 15_000), "agent-away", schedule.watchdogMs * random.between(0.1, 0.8)],
+    [random.between(3_000, 40_000), "path-hang", msgwaitMs * 4],
+    [random.between(0, 40_000), "kubelet-cut", msgwaitMs * 3],
+    [schedule.timeoutMs, "agent-stop", schedule.watchdogMs * 0.9, 1],
+  ],
+  "unheard-order": ({ random, schedule, victim, msgwaitMs }: Draw): Step[] => {
+    const fate = random.whole(1, 4);
+    const others = Array.from({ length: schedule.nodes }, (_, index) => index + 1).filter(
+      (node) => node !== victim,
+    );
+    return [
+      ...others.map((node): Step => [0, "fence-write", msgwaitMs, fate, node]),
+      [0, "request"],
+      [msgwaitMs * random.between(0.1, 0.95), "path-hang", msgwaitMs * 3],
+      [msgwaitMs * random.between(0, 0.9), "kubelet-cut", msgwaitMs * 2],
+    ];
+  },
+  "slow-pass": ({ random, schedule, msgwaitMs }: Draw): Step[] => {
+    const { timeoutMs, watchdogMs } = schedule;
+    const lostMs = timeoutMs * random.between(0.9, 1.2);
+    return [
+      [0, "path-slow", lostMs, Math.round(timeoutMs * random.between(0.4, 0.6))],
+      [lostMs, "path-hang", msgwaitMs * 3],
+      [timeoutMs * random.between(0.2, 0.9), "request"],
+      [lostMs + timeoutMs * random.between(0.7, 1.4), "agent-stop", watchdogMs * 0.95, 1],
+      [0, "sysrq-broken"],
+    ];
+  },
+  stubborn: ({ random, schedule }: Draw): Step[] => {
+    const killedMs = random.between(4_000, 6_000 + schedule.passMs) + schedule.watchdogMs * 0.6;
+    return [
+      [0, "sysrq-broken"],
+      [0, "request"],
+      [killedMs, "agent-kill", 0, 0],
+      [killedMs + schedule.watchdogMs * random.between(0.1, 0.5), "agent-kill", 0, 0],
+      [killedMs + random.between(0, 1) * schedule.watchdogMs, "request-deleted"],
+    ];
+  },
+  "wiped-order": ({ random, schedule, msgwaitMs }: Draw): Step[] => {
+    const startMs = random.between(3_000, 6_000 + schedule.passMs);
+    return [
+      [0, "request"],
+      [0, "agent-stall", startMs],
+      [startMs, "agent-kill", 0, 0],
+      [startMs + random.between(1_100, 1_100 + schedule.passMs * 6), "path-hang", msgwaitMs * 3],
+      [0, "sysrq-broken"],
+    ];
+  },
+  "old-fencer": ({ random, schedule, victim, msgwaitMs }: Draw): Step[] => [
+    [0, "request"],
+    ...Array.from({ length: schedule.nodes }, (_, index) => index + 1)
+      .filter((node) => node !== victim)
+      .flatMap((node): Step[] => [
+        [0, "fence-write", schedule.timeoutMs * random.between(0.5, 3), 3, node],
+        [random.between(1_000, 5_000), "agent-cut", msgwaitMs * 2, 0, node],
+      ]),
+    [random.between(2_000, 20_000), "request-forced"],
+  ],
+} as const;
+
+export const PATTERN_NAMES = Object.keys(PATTERNS) as PatternName[];
+
+export function drawPattern(
+  name: PatternName,
+  random: Random,
+  schedule: Schedule,
+  victim: number,
+  anchorMs: number,
+): Fault[] {
+  const { msgwaitMs } = deriveTiming(schedule);
+  return PATTERNS[name]({ random, schedule, victim, msgwaitMs }).map(
+    ([atMs, kind, forMs = 0, detail = 0, node = victim]) => ({
+      atMs: Math.round(anchorMs + atMs),
+      kind,
+      node,
+      forMs: Math.round(forMs),
+      detail,
+    }),
+  );
+}

@@ -1,0 +1,718 @@
+import type { Mutant } from "./mutant.ts";
+
+const AGENT = "src/agent";
+const FENCING = "src/fencing";
+const TIMING = "src/timing";
+const OBSERVATION = "src/observation";
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "declare-at-not-ready",
+    says: "NotReady is death: success as soon as the message is written",
+    patches: [
+      {
+        file: "sim/leader-model.ts",
+        find: "    } else if (!request.finalizer) {\n      this.#addFinalizer(request);",
+        replace:
+          "    } else if (!node.ready) {\n      this.#patch(request, (now) => { now.fencingSucceeded = 'True'; now.concludedMs = this.#world.timeline.nowMs; this.#world.invariants.declaredWithoutProof(now); });\n    } else if (!request.finalizer) {\n      this.#addFinalizer(request);",
+      },
+    ],
+    hint: {},
+  },
+  {
+    name: "msgwait-twice-the-watchdog",
+    says: "the folk rule: M = 2W",
+    patches: [
+      {
+        file: `${TIMING}/contract.ts`,
+        find: "msgwaitMs: longestLifeMs + slackMs,",
+        replace: "msgwaitMs: 2 * watchdogMs,",
+      },
+    ],
+    hint: { pattern: "last-gasp", promise: "rough" },
+  },
+  {
+    name: "msgwait-without-the-closing-pet",
+    says: "M = T + W: forgets that closing the watchdog pets it",
+    patches: [
+      {
+        file: `${TIMING}/contract.ts`,
+        find: "const longestLifeMs = timeoutMs + 2 * watchdogMs;",
+        replace: "const longestLifeMs = timeoutMs + watchdogMs;",
+      },
+    ],
+    hint: { pattern: "last-gasp", promise: "rough" },
+  },
+  {
+    name: "acknowledged-after-one-watchdog",
+    says: "an acknowledged boot is dead W after its acknowledgement: forgets the closing pet",
+    patches: [
+      {
+        file: `${TIMING}/contract.ts`,
+        find: "acknowledgedWaitMs: 2 * watchdogMs + slackMs,",
+        replace: "acknowledgedWaitMs: watchdogMs,",
+      },
+    ],
+    hint: { pattern: "stubborn", promise: "rough" },
+  },
+  {
+    name: "watchdog-before-the-first-good-pass",
+    says: "arms on every start: a crash loop without a device pets for ever",
+    patches: [
+      {
+        file: `${AGENT}/agent.ts`,
+        find: "      return tick(state, nowMs);",
+        replace:
+          "      return state.watchdog.kind === 'closed' && state.life.kind === 'serving' && state.config.watchdog.kind === 'present' && state.config.watchdog.ticking ? { state: { ...state, watchdog: { kind: 'opening', canArm: true, factor: 1 } }, effects: [{ type: 'open-watchdog', timeoutSeconds: 4 }] } : tick(state, nowMs);",
+      },
+    ],
+    hint: { pattern: "crash-loop", promise: "rough" },
+  },
+  {
+    name: "latch-sets-the-watchdog",
+    says: "a latched agent lowers the timeout, which pets",
+    patches: [
+      {
+        file: `${AGENT}/latching.ts`,
+        find: '  return {\n    state: {\n      ...state,\n      sequence: record.sequence,\n      life: { ...life, stage: "acknowledging", sinceMs: nowMs },\n    },\n    effects: [',
+        replace:
+          '  return {\n    state: {\n      ...state,\n      sequence: record.sequence,\n      life: { ...life, stage: "acknowledging", sinceMs: nowMs },\n    },\n    effects: [{ type: "open-watchdog", timeoutSeconds: 4 }, ',
+      },
+    ],
+    hint: {},
+  },
+  {
+    name: "reboot-2-while-armed",
+    says: "reboots by reboot(2), whose notifier stops the watchdog, and then hangs on the dead disk",
+    patches: [
+      {
+        file: "sim/agent-process.ts",
+        find: "    if (this.boot.guard.sysrqWorks) {",
+        replace:
+          "    this.boot.guard.stopByKernel();\n    if (this.boot.machine.path.hungUntil() > this.world.timeline.nowMs || !this.boot.guard.sysrqWorks) {\n      this.boot.shuttingDown = true;\n      return;\n    }\n    if (this.boot.guard.sysrqWorks) {",
+      },
+    ],
+    hint: { weights: { request: 10, "path-hang": 10, "sysrq-broken": 10 }, promise: "rough" },
+  },
+  {
+    name: "watchdog-timeout-as-reported",
+    says: "takes GETTIMEOUT for the time to the reset: iTCO_wdt takes twice that",
+    patches: [
+      {
+        file: `${TIMING}/watchdog-effect.ts`,
+        find: 'identity: "iTCO_wdt", factor: 2',
+        replace: 'identity: "iTCO_wdt", factor: 1',
+      },
+    ],
+    hint: { pattern: "last-gasp", promise: "rough" },
+  },
+  {
+    name: "boot-instant-from-one-read",
+    says: "dates a boot by the read that first showed its heartbeat, not by the one before it",
+    patches: [
+      {
+        file: `${OBSERVATION}/boot-sighting.ts`,
+        find: "  return notYetMs === null ? -Infinity : notYetMs - record",
+        replace: "  return previous === null ? -Infinity : previous.startedMs - record",
+      },
+      {
+        file: `${OBSERVATION}/boot-sighting.ts`,
+        find: "    before === null ||\n    before.startID !== record.startID ||\n    before.bootID !== record.bootID ||\n    before.sequence >= record.sequence",
+        replace: "    before === null",
+      },
+      {
+        file: `${OBSERVATION}/boot-sighting.ts`,
+        find: "    before.sequence === record.sequence - 1 ?",
+        replace: "    before!.sequence === record.sequence - 1 ?",
+      },
+    ],
+    hint: { pattern: "slow-return", promise: "rough" },
+  },
+  {
+    name: "old-fencer-writes-on",
+    says: "a fencer writes without being named: the message of a request that is gone comes again",
+    patches: [
+      {
+        file: `${FENCING}/requests.ts`,
+        find: "    (request.grantedMs !== null && nowMs",
+        replace:
+          "    (request.acceptedMs !== null && nowMs >= 0) || (request.grantedMs !== null && nowMs",
+      },
+      {
+        file: "sim/agent-api.ts",
+        find: "  #hear(uid: string, seen: Remediation | null): void {\n    const { world, fencers } = this.#agent;",
+        replace:
+          "  #hear(uid: string, seen: Remediation | null): void {\n    const { world, fencers } = this.#agent;\n    if (seen === null) { return; }",
+      },
+      {
+        file: "sim/agent-api.ts",
+        find: "              if (!listed.some((seen) => seen.uid === uid)) {",
+        replace: "              if (!listed.some((seen) => seen.uid === uid) && uid === '') {",
+      },
+    ],
+    hint: { pattern: "old-fencer", promise: "rough" },
+  },
+  {
+    name: "same-record-again",
+    says: "writes the same bytes again: the failed attempt that lands late passes for the new one",
+    patches: [
+      {
+        file: `${FENCING}/message-writing.ts`,
+        find: "  const record = { ...failed.record, sequence, timestampNs: moment.wallNs, nonce: moment.nonce };",
+        replace: "  const record = failed.record;",
+      },
+    ],
+    hint: { pattern: "unheard-order", promise: "rough" },
+  },
+  {
+    name: "contract-of-another-time",
+    says: "M from the header of now, while the target lives by the longer T it started with",
+    patches: [
+      {
+        file: `${FENCING}/fencer-case.ts`,
+        find: "    (longest, { record }) => longerContract(longest, record),",
+        replace: "    (longest) => longest,",
+      },
+    ],
+    hint: { pattern: "last-gasp", weights: { "contract-shorter": 30 }, promise: "rough" },
+  },
+  {
+    name: "slewed-clock",
+    says: "waits by a clock that NTP may slew by a tenth",
+    patches: [
+      {
+        file: "sim/boot.ts",
+        find: "  rawMs(): number {\n    return this.livedMs()",
+        replace:
+          "  rawMs(): number {\n    return this.livedMs() * (this.machine.label.charCodeAt(1) % 2 === 0 ? 1.1 : 0.9)",
+      },
+      {
+        file: "sim/fencer-host.ts",
+        find: "      boot.suspendedMs === 0",
+        replace: "      boot.suspendedMs < 0",
+      },
+    ],
+    hint: { pattern: "last-gasp", promise: "rough" },
+  },
+  {
+    name: "device-not-checked-each-pass",
+    says: "looks at the device header once: a blank or foreign device in its place is as good",
+    patches: [
+      {
+        file: `${AGENT}/pass.ts`,
+        find: "  if (trouble !== null && (state.device === null || !trouble.vouchable)) {",
+        replace: "  if (trouble !== null && state.device === null) {",
+      },
+      {
+        file: `${AGENT}/pass.ts`,
+        find: "(known) => heed(known, event, trouble, nowMs),",
+        replace:
+          "(known) => heed(known, { ...event, header: { kind: 'header', header: known.device!.header } }, null, nowMs),",
+      },
+    ],
+    hint: {
+      weights: { "blank-device": 15, "foreign-device": 15, "network-cut": 15 },
+      promise: "rough",
+    },
+  },
+  {
+    name: "disarm-without-reading-back",
+    says: "SIGTERM disarms at once, and the slot still says armed",
+    patches: [
+      {
+        file: `${AGENT}/leaving.ts`,
+        find: '  return leaving.pass.kind === "idle" ? startPass(leaving, nowMs) : { state: leaving, effects: [] };',
+        replace: "  return release(leaving);",
+      },
+    ],
+    hint: { pattern: "leave-in-haste", promise: "rough" },
+  },
+  {
+    name: "leaving-not-read-back",
+    says: "writes leaving and disarms, without reading leaving and an empty fence slot after it",
+    patches: [
+      {
+        file: `${AGENT}/leaving.ts`,
+        find: '  return startPass({ ...state, life: { ...life, stage: "verify" } }, nowMs);',
+        replace: "  return release(state);",
+      },
+    ],
+    hint: { pattern: "leave-unheard", promise: "rough" },
+  },
+  {
+    name: "clear-while-a-request-is-open",
+    says: "clears the slot of one request though another one needs its message",
+    patches: [
+      {
+        file: `${FENCING}/clearing.ts`,
+        find: "  if (list.openRequestUIDs.length > 0) {",
+        replace: "  if (list.openRequestUIDs.length > 1000) {",
+      },
+      {
+        file: "sim/leader-model.ts",
+        find: "    const harmless =\n      fencing === null || fencing.evidence !== null || node === undefined || others;",
+        replace: "    const harmless = fencing === null || node === undefined;",
+      },
+      {
+        file: `${FENCING}/message-writing.ts`,
+        find: "  return differs || useless",
+        replace: "  return useless",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "  return readSince && !sameFenceSlot",
+        replace: "  return readSince && fenceIsOurs && !sameFenceSlot",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "type Lack = readonly",
+        replace: "const fenceIsOurs = false;\ntype Lack = readonly",
+      },
+    ],
+    hint: { pattern: "two-requests", promise: "rough" },
+  },
+  {
+    name: "message-not-compared-each-pass",
+    says: "waits by a message without looking whether it still stands",
+    patches: [
+      {
+        file: `${FENCING}/message-writing.ts`,
+        find: "  return differs || useless",
+        replace: "  return useless",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "  return readSince && !sameFenceSlot",
+        replace: "  return readSince && fenceIsOurs && !sameFenceSlot",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "type Lack = readonly",
+        replace: "const fenceIsOurs = false;\ntype Lack = readonly",
+      },
+    ],
+    hint: {
+      pattern: "two-requests",
+      weights: { "garbage-fence": 20, "go-message": 5, "torn-write": 5 },
+      promise: "rough",
+    },
+  },
+  {
+    name: "age-from-the-end-of-a-pass",
+    says: "a pass is as old as its end: a hang in its middle adds its length to T",
+    patches: [
+      {
+        file: `${AGENT}/pass.ts`,
+        find: "    ? pushDeadline(good, startedMs + timeoutMs)",
+        replace: "    ? pushDeadline(good, nowMs + timeoutMs)",
+      },
+    ],
+    hint: { pattern: "slow-pass", promise: "rough" },
+  },
+  {
+    name: "unreadable-is-no-message",
+    says: "an unreadable fence slot holds no message",
+    patches: [
+      {
+        file: `${AGENT}/own-message.ts`,
+        find: '    case "unreadable":\n      return {',
+        replace:
+          '    case "unreadable":\n      if (state.seenEpoch >= 0) { return { kind: "none", seenEpoch: state.seenEpoch }; }\n      return {',
+      },
+    ],
+    hint: { weights: { "blind-fence": 30, "network-cut": 20, request: 10 }, promise: "rough" },
+  },
+  {
+    name: "clears-its-own-message-at-start",
+    says: "an agent starts with a clean slot: the message that came while it was away is gone",
+    patches: [
+      {
+        file: "sim/agent-process.ts",
+        find: "    this.world.coverage.agentStarted(this.state);",
+        replace:
+          "    this.world.coverage.agentStarted(this.state);\n    if (this.boot.machine.path.device === this.world.device) { this.world.device.putFence(this.state.config.nodeID, { kind: 'empty' }); }",
+      },
+      {
+        file: `${FENCING}/message-writing.ts`,
+        find: "  return differs || useless",
+        replace: "  return useless",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "  return readSince && !sameFenceSlot",
+        replace: "  return readSince && fenceIsOurs && !sameFenceSlot",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "type Lack = readonly",
+        replace: "const fenceIsOurs = false;\ntype Lack = readonly",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "  if (movedLate(fence)) {",
+        replace: "  if (fenceIsOurs) {",
+      },
+      {
+        file: `${FENCING}/message-writing.ts`,
+        find: "(movedLate(fence) || bootToAddressAnew(fence) !== null)",
+        replace: "bootToAddressAnew(fence) !== null",
+      },
+    ],
+    hint: { pattern: "wiped-order", promise: "rough" },
+  },
+  {
+    name: "message-in-the-heartbeat-slot",
+    says: "one slot for both: the next heartbeat overwrites the message, and nobody looks again",
+    patches: [
+      {
+        file: "sim/agent-process.ts",
+        find: "            device.putHeartbeat(nodeID, heartbeatSlot(record));",
+        replace:
+          "            device.putHeartbeat(nodeID, heartbeatSlot(record));\n            if (!record.fenced) { device.putFence(nodeID, { kind: 'empty' }); }",
+      },
+      {
+        file: `${FENCING}/message-writing.ts`,
+        find: "  return differs || useless",
+        replace: "  return useless",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "  return readSince && !sameFenceSlot",
+        replace: "  return readSince && fenceIsOurs && !sameFenceSlot",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "type Lack = readonly",
+        replace: "const fenceIsOurs = false;\ntype Lack = readonly",
+      },
+    ],
+    hint: {
+      weights: { "path-slow": 20, request: 25, "network-cut": 25 },
+      promise: "rough",
+    },
+  },
+  {
+    name: "acknowledges-before-it-stops-petting",
+    says: "tells the fencer first and latches afterwards: it may live long between the two",
+    patches: [
+      {
+        file: `${AGENT}/latching.ts`,
+        find: '      { type: "latch-petter" },\n',
+        replace: "",
+      },
+      {
+        file: `${AGENT}/vouching.ts`,
+        find: '    (life.kind !== "serving" && life.kind !== "leaving")',
+        replace: '    life.kind === "exited"',
+      },
+      {
+        file: `${AGENT}/latching.ts`,
+        find: '    { type: "reboot", method',
+        replace:
+          '    { type: "push-deadline", deadlineMs: nowMs + 60_000 },\n    { type: "reboot", method',
+      },
+    ],
+    hint: { weights: { request: 20, "sysrq-broken": 20, "network-cut": 10 }, promise: "rough" },
+  },
+  {
+    name: "unlatches-on-restart",
+    says: "a restarted agent has forgotten that its boot is condemned",
+    patches: [
+      {
+        file: `${AGENT}/agent-state.ts`,
+        find: "      mark === null\n",
+        replace: "      mark === null || mark !== null\n",
+      },
+    ],
+    hint: {
+      weights: {
+        request: 20,
+        "agent-kill-loop": 15,
+        "sysrq-broken": 15,
+        "request-deleted": 8,
+        "agent-kill": 8,
+      },
+      promise: "rough",
+    },
+  },
+  {
+    name: "peers-by-wall-clock",
+    says: "a peer is alive while its timestamp is young: a clock that steps makes anybody a witness",
+    patches: [
+      {
+        file: `${AGENT}/heartbeat.ts`,
+        find: "    moving: movingNodeIDs(state.sightings, nowMs, timing.timeoutMs),",
+        replace:
+          "    moving: [...state.sightings.heartbeats.values()].flatMap(({ nodeID, slot }) => slot.kind === 'heartbeat' && Number(state.lastWallNs - slot.record.timestampNs) / 1e6 < timing.timeoutMs ? [nodeID] : []).toSorted((a, b) => a - b),",
+      },
+    ],
+    hint: { weights: { "wall-step": 15, "network-cut": 10 }, promise: "rough" },
+  },
+  {
+    name: "success-without-rereading",
+    says: "after M declares by what it read before M",
+    patches: [
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: '  return reread ? [] : [["REREAD", "the device was not read again after M"]];',
+        replace: "  return reread || !reread ? [] : [];",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "  return readSince && !sameFenceSlot",
+        replace: "  return readSince && fenceIsOurs && !sameFenceSlot",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "type Lack = readonly",
+        replace: "const fenceIsOurs = false;\ntype Lack = readonly",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "  if (last.startedMs < countFromMs(fence) + timing.msgwaitMs) {",
+        replace: "  if (timing.msgwaitMs < 0) {",
+      },
+    ],
+    hint: {
+      weights: {
+        "agent-stall": 10,
+        "path-hang": 20,
+        "array-hang": 10,
+        "network-cut": 25,
+        "late-write": 8,
+        rollout: 6,
+      },
+      promise: "rough",
+    },
+  },
+  {
+    name: "another-boot-id-is-a-reboot",
+    says: "another boot ID proves a reboot, though that boot may have begun before the message",
+    patches: [
+      {
+        file: `${FENCING}/rebooted.ts`,
+        find: "    if (!pausable && bootMinMs > fromMs) {",
+        replace: "    if (!pausable && bootMinMs > -1e18) {",
+      },
+    ],
+    hint: { pattern: "slow-return", promise: "rough" },
+  },
+  {
+    name: "bounded-without-the-nodes-boot",
+    says: "does not ask which boot the kubelet has told: the node has rebooted without its agent",
+    patches: [
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "  if (last.bootID !== message.record.targetBootID) {",
+        replace: "  if (last.bootID === message.record.targetBootID + '!') {",
+      },
+    ],
+    hint: { pattern: "dumb-reboot", promise: "rough" },
+  },
+  {
+    name: "message-for-another-boot-is-satisfied",
+    says: "a message that stands is enough, whichever boot it is addressed to",
+    patches: [
+      {
+        file: `${FENCING}/rebooted.ts`,
+        find: "      boot.bootMaxMs < countFromMs(fence) &&",
+        replace: "      boot.bootMaxMs < -1e18 &&",
+      },
+      {
+        file: `${FENCING}/message-writing.ts`,
+        find: "  if (record.targetBootID !== boot.bootID && beganBefore(state, boot, fromMs)) {",
+        replace:
+          "  if (record.targetBootID === boot.bootID + '!' && beganBefore(state, boot, fromMs)) {",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: '    lacks.push(["OTHER_BOOT"',
+        replace: '    Math.min(0, 1) > 0 && lacks.push(["OTHER_BOOT"',
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "  if (last.bootID !== message.record.targetBootID) {",
+        replace: "  if (last.bootID === message.record.targetBootID + '!') {",
+      },
+    ],
+    hint: { pattern: "slow-return", promise: "rough" },
+  },
+  {
+    name: "vouches-from-a-cache",
+    says: "vouches for itself by an answer that is older than it thinks",
+    patches: [
+      {
+        file: "sim/agent-api.ts",
+        find: "      () => this.#call(() => api.openRequests(nodeName), hear),",
+        replace:
+          "      () => this.#call(() => (this.#agent.world.timeline.nowMs % 1000 < 1001 ? 0 : api.openRequests(nodeName)), hear),",
+      },
+    ],
+    hint: {
+      onStorageLoss: "SurviveWithApi",
+      weights: { "path-hang": 20, "path-eio": 20, "kubelet-cut": 20 },
+      promise: "rough",
+    },
+  },
+  {
+    name: "vouch-counts-from-its-answer",
+    says: "the vouching read is as old as its answer, not as its question",
+    patches: [
+      {
+        file: `${AGENT}/vouching.ts`,
+        find: "    return pushDeadline(vouched, event.startedMs + device.timing.timeoutMs);",
+        replace:
+          "    return pushDeadline(vouched, (state.deadlineMs ?? 0) + device.timing.timeoutMs);",
+      },
+    ],
+    hint: {
+      onStorageLoss: "SurviveWithApi",
+      weights: { "path-hang": 20, "path-eio": 20, "kubelet-cut": 20, "agent-stop": 5 },
+      promise: "rough",
+    },
+  },
+  {
+    name: "write-failure-ignored",
+    says: "as ClusterLabs' sbd: a failed write is logged, and the wait goes on",
+    patches: [
+      {
+        file: `${FENCING}/message-writing.ts`,
+        find: '  return sameFenceSlot(event.readBack, { kind: "fence", record })',
+        replace: "  return event.readBack !== null",
+      },
+      {
+        file: `${FENCING}/message-writing.ts`,
+        find: "  return differs || useless",
+        replace: "  return useless",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "  return readSince && !sameFenceSlot",
+        replace: "  return readSince && fenceIsOurs && !sameFenceSlot",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "type Lack = readonly",
+        replace: "const fenceIsOurs = false;\ntype Lack = readonly",
+      },
+    ],
+    hint: { pattern: "unheard-order", promise: "rough" },
+  },
+  {
+    name: "bounded-without-the-witness",
+    says: "does not ask whether the target looks at the same device",
+    patches: [
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "  if (!boot.witnessed.some(",
+        replace: "  if (!boot.witnessed.concat(-1).some((nodeID) => nodeID === -1 || ",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "(nodeID) => nodeID !== target.nodeID && seenMoving.has(nodeID))) {",
+        replace: "nodeID !== target.nodeID && seenMoving.has(nodeID))) {",
+      },
+    ],
+    hint: { weights: { "split-at-start": 30, request: 15 }, promise: "rough" },
+  },
+  {
+    name: "bounded-without-the-other-slot",
+    says: "does not look whether the node beats in another slot",
+    patches: [
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: '      lacks.push(["OTHER_SLOT"',
+        replace: '      Math.min(0, 1) > 0 && lacks.push(["OTHER_SLOT"',
+      },
+    ],
+    hint: { weights: { "slot-move": 20, "network-cut": 15, request: 15 }, promise: "rough" },
+  },
+  {
+    name: "bounded-accepts-an-unarmed-target",
+    says: "silence of a node whose watchdog was never armed is death",
+    patches: [
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "  if (!record.armed || record.leaving || record.detectOnly) {",
+        replace: "  if (record.bootID === '') {",
+      },
+    ],
+    hint: {
+      weights: { "path-hang": 15, "path-eio": 10, "network-cut": 15, rollout: 10 },
+      promise: "rough",
+    },
+  },
+  {
+    name: "acknowledged-though-unarmed",
+    says: "an acknowledgement without an armed watchdog is as good",
+    patches: [
+      {
+        file: `${FENCING}/acknowledged.ts`,
+        find: "  if (!acknowledgement.armed) {",
+        replace: "  if (acknowledgement.epoch < 0) {",
+      },
+    ],
+    hint: { weights: { request: 20, "sysrq-broken": 20 }, promise: "rough" },
+  },
+  {
+    name: "pets-while-in-conflict",
+    says: "an agent that shares its slot with another goes on petting",
+    patches: [
+      {
+        file: `${AGENT}/agent.ts`,
+        find: '    case "conflict":\n    case "exited":',
+        replace:
+          '    case "conflict":\n      return state.device === null ? { state, effects: [] } : { state, effects: [{ type: "push-deadline", deadlineMs: nowMs + state.device.timing.timeoutMs }] };\n    case "exited":',
+      },
+    ],
+    hint: {
+      onStorageLoss: "SurviveWithApi",
+      weights: { "two-machines": 30 },
+      promise: "rough",
+    },
+  },
+  {
+    name: "writes-over-a-living-owner",
+    says: "takes a slot that holds another machine's heartbeat without watching it",
+    patches: [
+      {
+        file: `${AGENT}/own-slot.ts`,
+        find: '        : watch(foreign, nowMs, msgwaitMs);\n    case "watching": {',
+        replace:
+          '        : { next: { kind: "claimed", foreign: null }, action: "write", trouble: null };\n    case "watching": {',
+      },
+      {
+        file: `${AGENT}/own-slot.ts`,
+        find: "        if (isMovement(state.ownSlot.foreign, foreign)) {",
+        replace:
+          "        if (isMovement(state.ownSlot.foreign, foreign) && foreign.start === '') {",
+      },
+      {
+        file: `${AGENT}/own-slot.ts`,
+        find: "        trouble: holdsLastWritten(state, slot) ? null : lostHeartbeat(slot),",
+        replace: "        trouble: null,",
+      },
+    ],
+    hint: { weights: { "two-machines": 30 }, promise: "rough" },
+  },
+  {
+    name: "bounded-without-the-taint",
+    says: "does not wait for NoExecute: the boot that came back isolated may be given pods",
+    patches: [
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "  if (!last.noExecute || taintedMs === null || last.startedMs - taintedMs < TAINT_STANDS_MS) {",
+        replace: "  if (last.startedMs < 0 && taintedMs === null) {",
+      },
+      {
+        file: "sim/leader-model.ts",
+        find: "      if (!node.noExecute) {\n        setNoExecute(node, timeline.nowMs);\n      } else if (timeline.nowMs - (node.noExecuteSinceMs ?? Infinity) >= TAINT_STANDS_MS) {",
+        replace: "      {",
+      },
+    ],
+    hint: {
+      weights: { "path-hang": 20, "path-eio": 10, "network-cut": 25, reset: 10, "power-off": 10 },
+      promise: "rough",
+    },
+  },
+];
