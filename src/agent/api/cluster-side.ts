@@ -18,11 +18,12 @@ import { eventsBetween } from "./agent-events.ts";
 import { assignmentsOf, type Assignment } from "./assignments.ts";
 import { createOwnNodeWriter } from "./own-node-writer.ts";
 import { findSlot, reportedNode } from "./own-slot.ts";
-import { materialPart, ownStatus, type OwnStatus } from "./own-status.ts";
+import { materialPart, asFarAsKnown, ownStatus, type OwnStatus } from "./own-status.ts";
 import { nodeReading, requestReading } from "./readings.ts";
 import { namesNode, recordedEpoch, wantsMessage } from "./request-state.ts";
 import { createRequestWriter } from "./request-writer.ts";
 import { openSlotTasks, resultsWith } from "./slot-task-results.ts";
+import { createTroubleLog } from "./trouble-log.ts";
 import { vouch } from "./vouching.ts";
 
 export type ClusterSideOptions = {
@@ -44,6 +45,7 @@ const SBD_NODES = resourceTypeOf(SBD_NODE);
 const SBD_CONFIGS = resourceTypeOf(SBD_CONFIG);
 const SBD_REMEDIATIONS = resourceTypeOf(SBD_REMEDIATION);
 
+const WRITING = "reporting in the own SBDNode";
 const REVIEW_EVERY_MS = 1_000;
 /** Orders are said again, for a core process that could not take them yet. */
 const ORDER_AGAIN_AFTER_MS = 2_000;
@@ -59,6 +61,7 @@ const TIMEOUT_MS_UNTIL_KNOWN = 2_000;
 /** Follows the cluster for one agent until the process ends. */
 export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   const { client, nodeName, configName, send, log } = options;
+  const troubles = createTroubleLog(log);
   const configOf = parseOnce(parseSBDConfig);
   const sbdNodeOf = parseOnce(parseSBDNode);
   const requestOf = parseOnce(parseSBDRemediation);
@@ -73,6 +76,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
     cached: ({ name, namespace }) => requests.get(name, namespace),
     onDeclared: (uid) => send({ type: "declared", uid }),
     log,
+    troubles,
   });
   const recorder = createEventRecorder(client, {
     component: "sbd-agent",
@@ -88,8 +92,6 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   let assigned: ReadonlyMap<string, Assignment> = new Map();
   let orderedMs = -Infinity;
   const taskSentMs = new Map<string, number>();
-  let slotTrouble = "";
-  let statusTrouble = "";
   let writing = false;
   let written: { readonly material: string; readonly atMs: number } | null = null;
   let vouching = false;
@@ -98,11 +100,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   function follow(type: ResourceType, resyncMs?: number): ResourceCache {
     return resourceCache(client, type, {
       onChange: review,
-      onTrouble: (trouble) =>
-        log(
-          trouble === null ? "info" : "warn",
-          trouble === null ? `${type.plural} can be read again` : trouble,
-        ),
+      onTrouble: (trouble) => troubles.note(`following ${type.plural}`, trouble),
       ...(resyncMs === undefined ? {} : { resyncMs }),
     });
   }
@@ -142,7 +140,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
 
   function reviewSlot(): void {
     const found = findSlot(sbdNodes(), nodeName, configName);
-    let trouble = "";
+    let trouble: string | null = null;
     switch (found.kind) {
       case "found":
         send({ type: "slot", nodeID: found.nodeID, sbdNode: found.sbdNode });
@@ -154,10 +152,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
         trouble = `SBDNodes ${found.sbdNodes.join(" and ")} name this node: none is taken, and nothing is proven about it until the operator has removed the higher`;
         break;
     }
-    if (trouble !== slotTrouble) {
-      slotTrouble = trouble;
-      log(trouble === "" ? "info" : "warn", trouble === "" ? "this node has one slot" : trouble);
-    }
+    troubles.note("the slot of this node", trouble);
   }
 
   function reviewTasks(): void {
@@ -220,24 +215,14 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   async function writeStatus(material: string, atMs: number): Promise<void> {
     try {
       // Made when its turn has come: what is known may be newer by then.
-      await writer.write(() => (agent === null ? {} : status(agent)));
+      await writer.write((own) => (agent === null ? {} : asFarAsKnown(status(agent), agent, own)));
       written = { material, atMs };
-      noteStatusTrouble("");
+      troubles.note(WRITING, null);
     } catch (error) {
       written = null;
-      noteStatusTrouble(messageOf(error));
+      troubles.note(WRITING, messageOf(error));
     } finally {
       writing = false;
-    }
-  }
-
-  function noteStatusTrouble(trouble: string): void {
-    if (trouble !== statusTrouble) {
-      statusTrouble = trouble;
-      log(
-        trouble === "" ? "info" : "warn",
-        trouble === "" ? "the own SBDNode is written" : `the own SBDNode: ${trouble}`,
-      );
     }
   }
 
@@ -314,7 +299,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
     const openRequests = await vouch(client, writer, {
       nodeName,
       bootID: asker.bootID,
-      status: () => ({ ...status(agent ?? asker), armed }),
+      status: (own) => ({ ...asFarAsKnown(status(agent ?? asker), agent ?? asker, own), armed }),
       timeoutMs: timeoutMs(),
     });
     send({ type: "vouch-read", id, openRequests });
@@ -326,7 +311,10 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
 
   /** Without an answer the core process goes by what it knows, and asks again. */
   function unlessItFails(what: string, work: Promise<void>): void {
-    work.catch((error: unknown) => log("warn", `${what}: ${messageOf(error)}`));
+    work.then(
+      () => troubles.note(what, null),
+      (error: unknown) => troubles.note(what, messageOf(error)),
+    );
   }
 
   function heardReport({ report }: FromCore & { readonly type: "report" }): void {

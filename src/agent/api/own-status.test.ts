@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { parseSBDNode } from "../../api/sbd-node.ts";
-import { materialPart, ownStatus } from "./own-status.ts";
+import { asFarAsKnown, materialPart, ownStatus } from "./own-status.ts";
+import type { KubeObject } from "../../kube/kube-object.ts";
 import { armedAgent, BOOT_ID, OTHER_BOOT_ID } from "./testing/agent-status-for-tests.ts";
 import { sbdNode } from "./testing/sbd-node-for-tests.ts";
 
@@ -101,4 +102,20 @@ test("times alone are no change, anything else is", () => {
   assert.notEqual(material(), material({ trouble: "EIO" }));
   assert.notEqual(material(), material({ peers: [] }));
   assert.notEqual(material(), material({ lastGoodPassAgeMs: null }));
+});
+
+test("a successor that has not armed yet leaves its boot as armed and as gone as it was", () => {
+  const own = (status: Readonly<Record<string, unknown>>): KubeObject => ({ metadata: {}, status });
+  const successor = armedAgent({ watchdog: "closed" });
+  const says = (agent: ReturnType<typeof armedAgent>, before: KubeObject): unknown => {
+    const { armed, leaving } = asFarAsKnown(ownStatus(agent, PEERS, WALL_MS), agent, before);
+    return { armed, leaving };
+  };
+  const sameBoot = own({ bootID: BOOT_ID, armed: true, leaving: true });
+  assert.deepEqual(says(successor, sameBoot), { armed: undefined, leaving: undefined });
+  assert.deepEqual(says(armedAgent(), sameBoot), { armed: true, leaving: false });
+  const refused = armedAgent({ watchdog: "refused" });
+  assert.deepEqual(says(refused, sameBoot), { armed: false, leaving: false });
+  const otherBoot = own({ bootID: OTHER_BOOT_ID, armed: true, leaving: true });
+  assert.deepEqual(says(successor, otherBoot), { armed: false, leaving: false });
 });

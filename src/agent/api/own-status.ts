@@ -1,4 +1,5 @@
 import type { SBDNode, SBDNodeStatus } from "../../api/sbd-node.ts";
+import { textAt, type KubeObject } from "../../kube/kube-object.ts";
 import type { AgentStatus } from "../shell/api-message.ts";
 
 /** The part of an SBDNode's status that its agent reports; null removes what is not so any more. */
@@ -46,6 +47,26 @@ export function ownStatus(
     unhealthyPeers: unhealthyPeers(agent, sbdNodes, wallMs),
     staleSlots: staleSlots(agent, sbdNodes, wallMs),
     message: messageOf(agent)?.slice(0, TEXT_LENGTH_MAX) ?? null,
+  };
+}
+
+/**
+ * The same status without what this process cannot know yet. Until it has armed or has given the
+ * watchdog up, its boot is as armed, and as gone, as a process before it in this boot has said: a
+ * successor that cannot read the device knows neither, and a fencer believes the API.
+ */
+export function asFarAsKnown(
+  status: OwnStatus,
+  { watchdog }: AgentStatus,
+  own: KubeObject,
+): Partial<OwnStatus> {
+  const sameBoot = textAt(own, "status", "bootID") === status.bootID;
+  const { armed, leaving, ...rest } = status;
+  const undecided = sameBoot && (watchdog === "closed" || watchdog === "opening");
+  return {
+    ...rest,
+    ...(undecided && armed !== true ? {} : { armed }),
+    ...(undecided && leaving !== true ? {} : { leaving }),
   };
 }
 

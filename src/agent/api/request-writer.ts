@@ -9,6 +9,7 @@ import { patchObject } from "../../kube/write-objects.ts";
 import { evidencePatch, isMaterial, reportPatch, type FencingPatch } from "./fencing-patch.ts";
 import { requestReading } from "./readings.ts";
 import { isProven } from "./request-state.ts";
+import type { TroubleLog } from "./trouble-log.ts";
 
 export type RequestWriterOptions = {
   /** The fencer's name, as `status.fencing.agent` has it. */
@@ -19,7 +20,8 @@ export type RequestWriterOptions = {
   /** What the cache has of a request, to spare reads. */
   readonly cached: (ref: ObjectRef) => KubeObject | undefined;
   readonly onDeclared: (uid: string) => void;
-  readonly log: (level: "info" | "warn", message: string) => void;
+  readonly log: (level: "info", message: string) => void;
+  readonly troubles: TroubleLog;
 };
 
 /** Writes `status.fencing` of the requests this agent is named for. */
@@ -42,7 +44,7 @@ export function createRequestWriter(
   client: KubeClient,
   options: RequestWriterOptions,
 ): RequestWriter {
-  const { agent, timeoutMs, refOf, cached, onDeclared, log } = options;
+  const { agent, timeoutMs, refOf, cached, onDeclared, log, troubles } = options;
   const busy = new Set<string>();
   const writtenMs = new Map<string, number>();
 
@@ -75,7 +77,7 @@ export function createRequestWriter(
       },
     );
     if (outcome.kind === "refused") {
-      log("warn", `the API server refuses the report on request ${uid}: ${outcome.message}`);
+      throw new Error(`refused: ${outcome.message}`);
     }
     return outcome.kind === "done" ? "written" : "not-written";
   }
@@ -85,11 +87,13 @@ export function createRequestWriter(
     if (ref === null || busy.has(uid)) {
       return;
     }
+    const what = `writing request ${ref.namespace}/${ref.name}`;
     busy.add(uid);
     try {
       await work(ref);
+      troubles.note(what, null);
     } catch (error) {
-      log("warn", `request ${uid}: ${error instanceof Error ? error.message : String(error)}`);
+      troubles.note(what, error instanceof Error ? error.message : String(error));
     } finally {
       busy.delete(uid);
     }

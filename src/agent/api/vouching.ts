@@ -1,4 +1,5 @@
 import { SBD_REMEDIATION } from "../../api/sbd-remediation.ts";
+import type { KubeObject } from "../../kube/kube-object.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
 import { listObjects } from "../../kube/read-objects.ts";
 import { resourceTypeOf } from "../../kube/resource-type.ts";
@@ -21,13 +22,13 @@ export async function vouch(
     readonly nodeName: string;
     readonly bootID: string;
     /** What the patch is to say besides the time. */
-    readonly status: () => Readonly<Record<string, unknown>>;
+    readonly status: (own: KubeObject) => Readonly<Record<string, unknown>>;
     readonly timeoutMs: number;
   },
 ): Promise<number> {
   const { nodeName, bootID, status, timeoutMs } = agent;
-  const own = await writer.write(() => ({
-    ...status(),
+  const own = await writer.write((before) => ({
+    ...status(before),
     lastVouchTime: new Date().toISOString(),
   }));
   const list = await listObjects(client, SBD_REMEDIATIONS, { timeoutMs });

@@ -1,0 +1,22 @@
+import type { LogLevel } from "../effect.ts";
+
+/** Says when something goes wrong and when it works again, not each time it is tried. */
+export type TroubleLog = {
+  /** @param trouble null: `what` has worked */
+  note(what: string, trouble: string | null): void;
+};
+
+/** @param log is told once a trouble, for each `what` */
+export function createTroubleLog(log: (level: LogLevel, message: string) => void): TroubleLog {
+  const troubles = new Map<string, string>();
+  return {
+    note(what, trouble) {
+      if (trouble === null) {
+        if (troubles.delete(what)) log("info", `${what}: works again`);
+      } else if (troubles.get(what) !== trouble) {
+        troubles.set(what, trouble);
+        log("warn", `${what}: ${trouble}`);
+      }
+    },
+  };
+}
