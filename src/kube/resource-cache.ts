@@ -68,6 +68,7 @@ export function resourceCache(
   let resourceVersion: string | null = null;
   let listedMs = -Infinity;
   let failures = 0;
+  let lastTrouble: string | null = null;
   let gathering: NodeJS.Timeout | null = null;
 
   async function run(): Promise<void> {
@@ -116,7 +117,7 @@ export function resourceCache(
     );
     const openedMs = performance.now();
     let resyncDue = false;
-    if (failures > 0) onTrouble?.(null);
+    tell(null);
     const resync = setTimeout(() => {
       resyncDue = true;
       stream.close();
@@ -169,7 +170,7 @@ export function resourceCache(
     }
     failures += 1;
     if (!(cause instanceof KubeError && cause.code === "GONE")) {
-      onTrouble?.(cause instanceof Error ? cause.message : String(cause));
+      tell(cause instanceof Error ? cause.message : String(cause));
     }
     const asked = cause instanceof KubeError ? (cause.retryAfterMs ?? 0) : 0;
     const waitMs = Math.max(asked, backoffMs(backoff, failures, Math.random()));
@@ -177,6 +178,13 @@ export function resourceCache(
       await delay(waitMs, undefined, { signal });
     } catch {
       // Closed meanwhile.
+    }
+  }
+
+  function tell(trouble: string | null): void {
+    if (trouble !== lastTrouble) {
+      lastTrouble = trouble;
+      onTrouble?.(trouble);
     }
   }
 

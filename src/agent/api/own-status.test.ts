@@ -104,13 +104,17 @@ test("times alone are no change, anything else is", () => {
   assert.notEqual(material(), material({ lastGoodPassAgeMs: null }));
 });
 
+function own(status: Readonly<Record<string, unknown>>): KubeObject {
+  return { metadata: {}, status };
+}
+
+function says(agent: ReturnType<typeof armedAgent>, before: KubeObject): unknown {
+  const { armed, leaving } = asFarAsKnown(ownStatus(agent, PEERS, WALL_MS), agent, before);
+  return { armed, leaving };
+}
+
 test("a successor that has not armed yet leaves its boot as armed and as gone as it was", () => {
-  const own = (status: Readonly<Record<string, unknown>>): KubeObject => ({ metadata: {}, status });
   const successor = armedAgent({ watchdog: "closed" });
-  const says = (agent: ReturnType<typeof armedAgent>, before: KubeObject): unknown => {
-    const { armed, leaving } = asFarAsKnown(ownStatus(agent, PEERS, WALL_MS), agent, before);
-    return { armed, leaving };
-  };
   const sameBoot = own({ bootID: BOOT_ID, armed: true, leaving: true });
   assert.deepEqual(says(successor, sameBoot), { armed: undefined, leaving: undefined });
   assert.deepEqual(says(armedAgent(), sameBoot), { armed: true, leaving: false });

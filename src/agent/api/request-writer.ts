@@ -118,15 +118,16 @@ export function createRequestWriter(
       if (report.state === "Proven") {
         return;
       }
+      const ref = refOf(uid);
+      const patchFor = (fencing: unknown): FencingPatch | null => {
+        const patch = reportPatch(report, fencing, Date.now());
+        return isDue(uid, patch, fencing) ? patch : null;
+      };
+      const known = ref === null ? undefined : cached(ref);
+      if (known !== undefined && patchFor(fieldAt(known, "status", "fencing")) === null) {
+        return;
+      }
       void alone(uid, async (ref) => {
-        const patchFor = (fencing: unknown): FencingPatch | null => {
-          const patch = reportPatch(report, fencing, Date.now());
-          return isDue(uid, patch, fencing) ? patch : null;
-        };
-        const known = cached(ref);
-        if (known !== undefined && patchFor(fieldAt(known, "status", "fencing")) === null) {
-          return;
-        }
         const outcome = await write(uid, ref, patchFor);
         if (outcome === "written") remember(uid);
         if (outcome === "proven") onDeclared(uid);
