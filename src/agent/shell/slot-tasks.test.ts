@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { NO_SIGHTINGS, type Sightings } from "../../observation/sightings.ts";
+import { hostClock } from "../../platform/host-clock.ts";
+import type { FenceRecord, FenceSlot } from "../../protocol/fence-record.ts";
+import { FENCE_REASON_MANUAL } from "../../protocol/message.ts";
+import { deriveTiming, type TimingContract } from "../../timing/contract.ts";
+import type { FromCore } from "./api-message.ts";
+import type { DeviceReply, DeviceRequest } from "./device-request.ts";
+import type { DiskWorker } from "./disk-worker-handle.ts";
+import { createSlotTasks, type SlotTasks } from "./slot-tasks.ts";
+
+const CONTRACT = { timeoutMs: 6_000, watchdogMs: 4_000 };
+const TASK = { id: "task-1", kind: "Clear", nodeID: 1, nodeName: "worker-1" } as const;
+const MESSAGE: FenceRecord = {
+  senderID: 2,
+  timestampNs: 1n,
+  sequence: 4,
+  targetNodeID: 1,
+  reason: FENCE_REASON_MANUAL,
+  epoch: 3,
+  nonce: "0".repeat(32),
+  requestUID: "7f1d4c6e-93e0-4b9b-9c5a-0a6b3b1f7e99",
+  targetBootID: "8c1d4c6e-93e0-4b9b-9c5a-0a6b3b1f7e21",
+  targetMachineID: "a".repeat(32),
+  fencerName: "worker-2",
+  msgwaitMs: deriveTiming(CONTRACT).msgwaitMs,
+};
+
+type Write = DeviceRequest & { readonly op: "replace-fence" };
+
+/** A device of one fence slot; `answer` decides what a replacement comes back with. */
+let writes: Write[];
+let answer: (write: Write) => Promise<DeviceReply["replace-fence"]>;
+let sent: FromCore[];
+let slot: FenceSlot;
+let contract: TimingContract | null;
+let readAgoMs: number;
+let tasks: SlotTasks;
+
+beforeEach(() => {
+  writes = [];
+  sent = [];
+  slot = { kind: "fence", record: MESSAGE };
+  contract = CONTRACT;
+  readAgoMs = 0;
+  answer = async ({ record }) => ({
+    replaced: true,
+    readBack: { kind: "cleared", record },
+    endedRawMs: hostClock.rawMs(),
+  });
+  const worker: DiskWorker = {
+    async request(request) {
+      assert.equal(request.op, "replace-fence");
+      writes.push(request as Write);
+      return (await answer(request as Write)) as never;
+    },
+    close: async () => undefined,
+  };
+  tasks = createSlotTasks({
+    name: "worker-2",
+    nodeID: 2,
+    worker,
+    send: (message) => void sent.push(message),
+    contract: () => (contract === null ? null : deriveTiming(contract)),
+    sightings,
+    log: () => undefined,
+  });
+});
+
+function sightings(): Sightings {
+  const startedMs = hostClock.rawMs() - readAgoMs;
+  return {
+    ...NO_SIGHTINGS,
+    fences: new Map([[1, { slot, shownMs: startedMs }]]),
+    fencesRead: { startedMs, endedMs: startedMs },
+  };
+}
+
+/** Runs the task with that answer to its question; resolves with what it ended with. */
+async function run(
+  openRequestUIDs: readonly string[] = [],
+  epochFloor = 0,
+): Promise<FromCore & { readonly type: "slot-task-done" }> {
+  tasks.start(TASK);
+  const asked = sent.find(({ type }) => type === "ask-open-requests");
+  assert.ok(asked?.type === "ask-open-requests");
+  assert.equal(asked.nodeName, "worker-1");
+  tasks.read({ type: "open-requests-read", id: asked.id, openRequestUIDs, epochFloor });
+  await new Promise(setImmediate);
+  const done = sent.find(({ type }) => type === "slot-task-done");
+  assert.ok(done?.type === "slot-task-done");
+  return done;
+}
+
+test("a message that no open request needs is replaced by a cleared record of its epoch", async () => {
+  const done = await run();
+  assert.deepEqual([done.id, done.nodeID, done.state, done.reason], ["task-1", 1, "Done", ""]);
+  assert.deepEqual(writes[0]?.expected, { kind: "fence", record: MESSAGE });
+  assert.equal(writes[0]?.record.epoch, 3);
+});
+
+test("an unreadable slot is repaired with the highest epoch any request has recorded", async () => {
+  slot = { kind: "unreadable", reason: "checksum" } as unknown as FenceSlot;
+  assert.equal((await run([], 9)).state, "Done");
+  assert.equal(writes[0]?.record.epoch, 9);
+});
+
+test("an open request keeps the message", async () => {
+  const done = await run(["uid-1"]);
+  assert.deepEqual([done.state, writes.length], ["Refused", 0]);
+  assert.match(done.reason, /1 request\(s\) for the node are open/);
+});
+
+test("an agent that may not write for others, or has not read for T, refuses", async () => {
+  contract = null;
+  assert.match((await run()).reason, /no good pass/);
+  sent = [];
+  contract = CONTRACT;
+  readAgoMs = 6_001;
+  assert.match((await run()).reason, /not read the fence slots for T/);
+  assert.equal(writes.length, 0);
+});
+
+test("a slot that has changed meanwhile is left, and a write that is not read back has failed", async () => {
+  answer = async () => ({ replaced: false, readBack: slot, endedRawMs: 0 });
+  assert.equal((await run()).state, "Refused");
+  sent = [];
+  answer = async () => ({ replaced: true, readBack: slot, endedRawMs: 0 });
+  assert.equal((await run()).state, "Failed");
+  sent = [];
+  answer = async () => await Promise.reject(new Error("EIO"));
+  assert.deepEqual((await run()).reason, "EIO");
+});
+
+test("a task that is under way is not begun twice", () => {
+  tasks.start(TASK);
+  tasks.start(TASK);
+  assert.equal(sent.length, 1);
+});
+
+test("there is nothing to clear in an empty slot", async () => {
+  slot = { kind: "empty" };
+  assert.deepEqual([(await run()).state, writes.length], ["Done", 0]);
+});
