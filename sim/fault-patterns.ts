@@ -14,7 +14,9 @@ import type { Schedule } from "./schedule.ts";
  * - `dumb-reboot`     reboots before it is ordered dead, and its agent does not come back
  * - `leave-in-haste`  a rollout reaches it without storage, and somebody wants it dead
  * - `leave-unheard`   its `leaving` is lost, its next agent late, and somebody wants it dead
- * - `two-requests`    one request is deleted while another waits by the same message
+ * - `two-requests`    one request is deleted while another waits by a message not read yet
+ * - `stale-clear`     the clearing for one request lands late, when another waits by its message
+ * - `isolated-return` dies for want of storage, comes back without network, and gets that back after M
  * - `unheard-order`   messages to it are lost, torn or late, and then its storage goes
  * - `slow-pass`       a pass that takes almost T, and then its storage goes
  * - `stubborn`        ordered dead, acknowledges, and only its watchdog can kill it
@@ -84,21 +86,54 @@ const PATTERNS = {
     [random.between(100, 300), "agent-away", msgwaitMs * 3],
     [random.between(300, 5_000), "request"],
   ],
-  "two-requests": ({ random, schedule, msgwaitMs }: Draw): Step[] => [
-    [0, "request"],
-    [random.between(0, 10_000), "request-again"],
-    [random.between(0, 15_000), "agent-away", schedule.watchdogMs * random.between(0.1, 0.8)],
-    [random.between(3_000, 40_000), "path-hang", msgwaitMs * 4],
-    [random.between(0, 40_000), "kubelet-cut", msgwaitMs * 3],
-    [schedule.timeoutMs, "agent-stop", schedule.watchdogMs * 0.9, 1],
-  ],
+  "two-requests": ({ random, schedule, msgwaitMs }: Draw): Step[] => {
+    const stallMs = Math.min(schedule.timeoutMs * 0.9, random.between(25_000, 40_000));
+    return [
+      [0, "agent-stall", stallMs],
+      [0, "request"],
+      [random.between(6_000, 14_000), "request-again"],
+      [stallMs + random.between(1_000, 30_000), "path-hang", msgwaitMs * 4],
+      [0, "sysrq-broken"],
+    ];
+  },
+  "stale-clear": ({ random, schedule, victim, msgwaitMs }: Draw): Step[] => {
+    const stallMs = Math.min(schedule.timeoutMs * 0.9, random.between(48_000, 60_000));
+    return [
+      [0, "agent-stall", stallMs],
+      [0, "request"],
+      [random.between(8_000, 10_000), "request-deleted"],
+      ...othersThan(victim, schedule).map((node): Step => [
+        10_000,
+        "fence-write",
+        random.between(8_000, 12_000),
+        4,
+        node,
+      ]),
+      [random.between(14_000, 24_000), "request"],
+      [stallMs + random.between(1_000, 30_000), "path-hang", msgwaitMs * 4],
+      [0, "sysrq-broken"],
+    ];
+  },
+  "isolated-return": ({ random, schedule, msgwaitMs }: Draw): Step[] => {
+    const orderedMs =
+      schedule.timeoutMs + schedule.watchdogMs * 2 + random.between(60_000, 200_000);
+    const healedMs = orderedMs + msgwaitMs + random.between(0, 40_000);
+    return [
+      [0, "path-eio", healedMs + msgwaitMs],
+      [0, "network-cut", healedMs],
+      [orderedMs, "request"],
+    ];
+  },
   "unheard-order": ({ random, schedule, victim, msgwaitMs }: Draw): Step[] => {
     const fate = random.whole(1, 4);
-    const others = Array.from({ length: schedule.nodes }, (_, index) => index + 1).filter(
-      (node) => node !== victim,
-    );
     return [
-      ...others.map((node): Step => [0, "fence-write", msgwaitMs, fate, node]),
+      ...othersThan(victim, schedule).map((node): Step => [
+        0,
+        "fence-write",
+        msgwaitMs,
+        fate,
+        node,
+      ]),
       [0, "request"],
       [msgwaitMs * random.between(0.1, 0.95), "path-hang", msgwaitMs * 3],
       [msgwaitMs * random.between(0, 0.9), "kubelet-cut", msgwaitMs * 2],
@@ -137,15 +172,17 @@ const PATTERNS = {
   },
   "old-fencer": ({ random, schedule, victim, msgwaitMs }: Draw): Step[] => [
     [0, "request"],
-    ...Array.from({ length: schedule.nodes }, (_, index) => index + 1)
-      .filter((node) => node !== victim)
-      .flatMap((node): Step[] => [
-        [0, "fence-write", schedule.timeoutMs * random.between(0.5, 3), 3, node],
-        [random.between(1_000, 5_000), "agent-cut", msgwaitMs * 2, 0, node],
-      ]),
+    ...othersThan(victim, schedule).flatMap((node): Step[] => [
+      [0, "fence-write", schedule.timeoutMs * random.between(0.5, 3), 3, node],
+      [random.between(1_000, 5_000), "agent-cut", msgwaitMs * 2, 0, node],
+    ]),
     [random.between(2_000, 20_000), "request-forced"],
   ],
 } as const;
+
+function othersThan(victim: number, { nodes }: Schedule): number[] {
+  return Array.from({ length: nodes }, (_, index) => index + 1).filter((node) => node !== victim);
+}
 
 export const PATTERN_NAMES = Object.keys(PATTERNS) as PatternName[];
 

@@ -12,6 +12,8 @@ export type ScheduleWishes = {
   /** The one that every burst is to contain. */
   readonly pattern?: PatternName;
   readonly promise?: SchedulePromise;
+  /** Agents start a pass each p, as in production, so that bounds are met to the second. */
+  readonly passes?: "each-p";
   readonly onStorageLoss?: Schedule["onStorageLoss"];
 };
 
@@ -53,7 +55,8 @@ export function generateSchedule(seed: number, wishes: ScheduleWishes): Schedule
     watchdogMs,
     onStorageLoss: wishes.onStorageLoss ?? (random.chance(0.3) ? "SurviveWithApi" : "SelfFence"),
     pausableNodes: promise === "rough" && random.chance(0.05) ? "Refuse" : "Accept",
-    passMs: random.chance(0.1) ? passIntervalMs : Math.round(timeoutMs / 9),
+    passMs:
+      random.chance(0.1) || wishes.passes === "each-p" ? passIntervalMs : Math.round(timeoutMs / 9),
     twoLeaders: random.chance(0.3),
     hardware: "varied",
     stormMs,

@@ -53,6 +53,8 @@ export class Invariants {
   readonly #owners = new Map<number, SlotOwner>();
   /** True time the message was durable that each request's proof rests on. */
   readonly #durableMs = new Map<string, number>();
+  /** The node that each request's proof claims dead. */
+  readonly #claims = new Map<string, string>();
   readonly #lone: {
     readonly request: Remediation;
     readonly fencable: boolean;
@@ -166,6 +168,7 @@ export class Invariants {
     }
     const durableMs = Math.max(this.#landedMs.get(key) ?? -Infinity, request.finalizerMs);
     this.#durableMs.set(uid, durableMs);
+    this.#claims.set(uid, fencer.config.target.nodeName);
     this.#allDead(fencer.config.target.nodeName, evidence, durableMs);
   }
 
@@ -178,6 +181,20 @@ export class Invariants {
   /** FencingSucceeded=True on no proof at all, as some do. */
   declaredWithoutProof(request: Remediation): void {
     this.#allDead(request.nodeName, null, this.#world.timeline.nowMs);
+  }
+
+  /** A kubelet has read its Node without NoExecute: from now on its boot may be given pods. */
+  admitted(boot: Boot): void {
+    for (const [uid, nodeName] of this.#claims) {
+      const open = this.#world.api.remediations.has(uid);
+      if (
+        open &&
+        nodeName === boot.machine.nodeName &&
+        boot.startedMs < this.#durableMs.get(uid)!
+      ) {
+        this.fail("S1", `${nodeName} is claimed dead, and older ${boot.bootID} may be given pods`);
+      }
+    }
   }
 
   writerStarts(pod: Pod, boot: Boot): void {

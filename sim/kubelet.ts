@@ -67,6 +67,7 @@ export class Kubelet {
     const { noExecute, uid } = node;
     if (!noExecute) {
       this.heldPodsUnder = uid;
+      machine.world.invariants.admitted(boot);
     }
     timeline.after(machine.random.next() * ACTS_WITHIN_MS, () => {
       if (boot.alive && !boot.shuttingDown) {

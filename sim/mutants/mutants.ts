@@ -63,7 +63,12 @@ export const MUTANTS: readonly Mutant[] = [
         file: `${AGENT}/agent.ts`,
         find: "      return tick(state, nowMs);",
         replace:
-          "      return state.watchdog.kind === 'closed' && state.life.kind === 'serving' && state.config.watchdog.kind === 'present' && state.config.watchdog.ticking ? { state: { ...state, watchdog: { kind: 'opening', canArm: true, factor: 1 } }, effects: [{ type: 'open-watchdog', timeoutSeconds: 4 }] } : tick(state, nowMs);",
+          "      return state.watchdog.kind === 'closed' && state.life.kind === 'serving' && state.config.watchdog.kind === 'present' && state.config.watchdog.ticking ? { state: { ...state, watchdog: { kind: 'opening', canArm: true, factor: 1 } }, effects: [{ type: 'open-watchdog', timeoutSeconds: 0 }] } : tick(state, nowMs);",
+      },
+      {
+        file: "sim/agent-process.ts",
+        find: "guard.set(effect.timeoutSeconds, nowMs)",
+        replace: "guard.set(effect.timeoutSeconds || guard.timeoutSeconds, nowMs)",
       },
     ],
     hint: { pattern: "crash-loop", promise: "rough" },
@@ -181,18 +186,12 @@ export const MUTANTS: readonly Mutant[] = [
     says: "waits by a clock that NTP may slew by a tenth",
     patches: [
       {
-        file: "sim/boot.ts",
-        find: "  rawMs(): number {\n    return this.livedMs()",
-        replace:
-          "  rawMs(): number {\n    return this.livedMs() * (this.machine.label.charCodeAt(1) % 2 === 0 ? 1.1 : 0.9)",
-      },
-      {
-        file: "sim/fencer-host.ts",
-        find: "      boot.suspendedMs === 0",
-        replace: "      boot.suspendedMs < 0",
+        file: "sim/hardware.ts",
+        find: "const CLOCK_PPM = 100;",
+        replace: "const CLOCK_PPM = 100_000;",
       },
     ],
-    hint: { pattern: "last-gasp", promise: "rough" },
+    hint: { pattern: "last-gasp", passes: "each-p", promise: "rough" },
   },
   {
     name: "device-not-checked-each-pass",
@@ -291,11 +290,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "const fenceIsOurs = false;\ntype Lack = readonly",
       },
     ],
-    hint: {
-      pattern: "two-requests",
-      weights: { "garbage-fence": 20, "go-message": 5, "torn-write": 5 },
-      promise: "rough",
-    },
+    hint: { pattern: "stale-clear", promise: "rough" },
   },
   {
     name: "age-from-the-end-of-a-pass",
@@ -386,10 +381,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "const fenceIsOurs = false;\ntype Lack = readonly",
       },
     ],
-    hint: {
-      weights: { "path-slow": 20, request: 25, "network-cut": 25 },
-      promise: "rough",
-    },
+    hint: { pattern: "slow-pass", promise: "rough" },
   },
   {
     name: "acknowledges-before-it-stops-petting",
@@ -709,10 +701,12 @@ export const MUTANTS: readonly Mutant[] = [
         find: "      if (!node.noExecute) {\n        setNoExecute(node, timeline.nowMs);\n      } else if (timeline.nowMs - (node.noExecuteSinceMs ?? Infinity) >= TAINT_STANDS_MS) {",
         replace: "      {",
       },
+      {
+        file: `${FENCING}/questions.ts`,
+        find: "const raiseTaint = wanted &&",
+        replace: "const raiseTaint = wanted && nowMs < 0 &&",
+      },
     ],
-    hint: {
-      weights: { "path-hang": 20, "path-eio": 10, "network-cut": 25, reset: 10, "power-off": 10 },
-      promise: "rough",
-    },
+    hint: { pattern: "isolated-return", promise: "rough" },
   },
 ];
