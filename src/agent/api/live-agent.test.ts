@@ -122,6 +122,23 @@ test("an agent started while the API is away takes the slot its boot remembers",
   await cluster.server.comeBack();
 });
 
+test("a boot that comes back cut off finds its slot on the device, and beats there", async () => {
+  cluster.addSbdNode("worker-1", 7);
+  const node = cluster.addNode("worker-1");
+  node.boot();
+  await untilArmed(node, "config-7");
+  await node.powerOff();
+  await cluster.server.goAway();
+  const opened = node.events.filter(({ kind }) => kind === "open").length;
+  node.boot();
+  await until(
+    "armed again",
+    () => node.events.filter(({ kind }) => kind === "open").length > opened,
+  );
+  assert.match(logged(node, /this node has slot/) ?? "", /slot 7, as an earlier boot/);
+  await cluster.server.comeBack();
+});
+
 test("the core process takes its API process with it", async () => {
   cluster.addSbdNode("worker-1", 7);
   const node = cluster.addNode("worker-1");

@@ -26,13 +26,17 @@ import {
   readAgentOptions,
   type AgentOptions,
 } from "./agent-options.ts";
+import { startDiskWorker } from "./disk-worker-handle.ts";
 import { createLineLogger, type LineLogger } from "./line-logger.ts";
+import { slotOnDevice } from "./slot-on-device.ts";
 import { createWatchdogControl, lookAtWatchdog } from "./watchdog-control.ts";
 
 /** Never chosen by the kernel when memory runs out; the API process goes first. */
 const OOM_SCORE_ADJUSTMENT = -997;
 const STANDARD_OUTPUT = 1;
 const REMIND_EVERY_MS = 60_000;
+/** The API process starts and asks within the first of these. */
+const LOOK_AT_DEVICE_EVERY_MS = 3_000;
 const NO_SLOT =
   "waiting for the slot of this node: no SBDNode names it yet, or the API is out of reach. The node " +
   "is unarmed and cannot be fenced meanwhile; --node-id names a slot by hand";
@@ -80,44 +84,81 @@ function start(options: AgentOptions, logger: LineLogger): void {
     serve(options, known, { bootID, hostState, api, logger });
     return;
   }
-  awaitSlot(api, hostState, logger, (nodeID) =>
+  const { machineID } = readMachineID(hostRoot);
+  const { nodeName, devicePath } = options;
+  awaitSlot({ api, hostState, logger, devicePath, own: { nodeName, machineID } }, (nodeID) =>
     serve(options, nodeID, { bootID, hostState, api, logger }),
   );
 }
 
 /**
- * Until its SBDNode has told the slot, an agent opens nothing and arms nothing. Where this boot is
- * latched, a watchdog ticks that nobody pets.
+ * Until it knows its slot, an agent opens nothing and arms nothing; where this boot is latched, a
+ * watchdog ticks that nobody pets. Its SBDNode tells the slot. Where nobody does for a while, as in a
+ * boot that came back cut off, what stands on the device from the boot before does: a fencer waits for
+ * this one to beat.
  */
 function awaitSlot(
-  api: ApiLink,
-  hostState: HostState,
-  logger: LineLogger,
+  waiting: {
+    readonly api: ApiLink;
+    readonly hostState: HostState;
+    readonly logger: LineLogger;
+    readonly devicePath: string;
+    readonly own: { readonly nodeName: string; readonly machineID: string };
+  },
   found: (nodeID: number) => void,
 ): void {
+  const { api, hostState, logger, devicePath, own } = waiting;
+  const worker = startDiskWorker(devicePath, () => undefined);
+  let settled = false;
   const leave = (): void => {
     logger.flush();
     // oxlint-disable-next-line unicorn/no-process-exit -- the socket keeps this process alive
     process.exit(0);
   };
+  const settle = (nodeID: number, how: string): void => {
+    if (settled) {
+      return;
+    }
+    settled = true;
+    logger.log("info", `this node has slot ${nodeID}, as ${how}`);
+    api.listen(() => undefined);
+    clearInterval(reminder);
+    clearInterval(look);
+    process.off("SIGTERM", leave);
+    process.off("SIGINT", leave);
+    // A read that hangs in it does no harm, and nothing waits for it.
+    void worker.close();
+    try {
+      found(nodeID);
+    } catch (error) {
+      fail(error, logger);
+    }
+  };
+  const lookAtDevice = async (): Promise<void> => {
+    try {
+      const { heartbeats } = await worker.request({ op: "read-regions" });
+      const nodeID = slotOnDevice(heartbeats, own);
+      if (nodeID !== null) {
+        settle(nodeID, "an earlier boot has left it on the device");
+      }
+    } catch (error) {
+      logger.log("debug", `looking for the slot on the device: ${String(error)}`);
+    }
+  };
   const reminder = setInterval(() => logger.log("warn", NO_SLOT), REMIND_EVERY_MS);
+  const look = setInterval(() => void lookAtDevice(), LOOK_AT_DEVICE_EVERY_MS);
   logger.log("info", NO_SLOT);
   process.on("SIGTERM", leave);
   process.on("SIGINT", leave);
   api.listen((message) => {
-    if (message.type !== "slot") {
-      return;
-    }
-    const { nodeID, sbdNode } = message;
-    api.listen(() => undefined);
-    clearInterval(reminder);
-    process.off("SIGTERM", leave);
-    process.off("SIGINT", leave);
-    try {
-      hostState.recordSlot({ nodeID, sbdNode });
-      found(nodeID);
-    } catch (error) {
-      fail(error, logger);
+    if (message.type === "slot") {
+      const { nodeID, sbdNode } = message;
+      try {
+        hostState.recordSlot({ nodeID, sbdNode });
+      } catch (error) {
+        fail(error, logger);
+      }
+      settle(nodeID, `${sbdNode} says`);
     }
   });
 }
