@@ -24,6 +24,8 @@ export class Cluster {
   readonly folder: string;
   /** /dev/sbd-watchdog of every guest, 4 MiB, all zero at the start. */
   readonly sbdDisk: SharedDisk;
+  /** Logical block size of guests' /dev/sbd-watchdog, for those that start from now on. */
+  sbdBlockBytes: 512 | 4096 = 512;
   /** /dev/workload of every guest. */
   readonly workloadDisk: SharedDisk;
   readonly observer: Observer;
@@ -66,6 +68,7 @@ export class Cluster {
           initramfs: this.#parts.initramfs,
           folder: this.folder,
           sbdDisk: this.sbdDisk,
+          sbdBlockBytes: this.sbdBlockBytes,
           workloadDisk: this.workloadDisk,
         });
         this.#starting.push(starting);

@@ -11,7 +11,7 @@ import type { Kubernetes, KubernetesOptions } from "../../src/demo/kubernetes.ts
 import { textAt } from "../../src/kube/kube-object.ts";
 import { bounded } from "./bounded.ts";
 import type { Cluster } from "./cluster.ts";
-import type { Declared } from "./fencing.ts";
+import type { Declared, Ordered } from "./fencing.ts";
 import { monoMs } from "./monotonic.ts";
 import type { Play } from "./scenario.ts";
 
@@ -115,10 +115,7 @@ export class ControlPlane {
   }
 
   /** Creates an SBDRemediation for that node, as NodeHealthCheck does. */
-  request(nodeName: string): {
-    readonly declared: Promise<Declared>;
-    readonly declaredYet: () => Declared | undefined;
-  } {
+  request(nodeName: string): Ordered {
     const fromMs = monoMs();
     this.#kubernetes.server.objects.load([
       {
@@ -146,7 +143,8 @@ export class ControlPlane {
       known = asDeclared(event);
       return known;
     });
-    return { declared, declaredYet: () => known };
+    const confirmed = this.event("durable", fromMs).then(({ tMs }) => tMs);
+    return { confirmed, declared, declaredYet: () => known };
   }
 
   /** The first event of that kind after `sinceMs`, however long it takes; the asker has a bound. */
@@ -168,6 +166,12 @@ export class ControlPlane {
     return await bounded(this.event(kind, sinceMs), boundMs, `'${kind}' at the API server`);
   }
 
+  /** The agent that was named to fence last; empty while none was. */
+  lastNamed(): string {
+    const named = this.#events.findLast((event) => event.kind === "fencer-named");
+    return named?.agent ?? "";
+  }
+
   #take(event: ApiEvent, play: Play): void {
     this.#events.push(event);
     switch (event.kind) {
@@ -184,6 +188,7 @@ export class ControlPlane {
         play.tell(`${event.nodeName} is tainted ${event.taint}`, event.tMs);
         break;
       case "requested":
+      case "finalizer":
       case "durable":
       case "declared":
       case "not-ready":

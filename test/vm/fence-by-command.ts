@@ -2,28 +2,29 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import type { Cluster } from "./cluster.ts";
 import { eachLine } from "./each-line.ts";
-import type { Declared } from "./fencing.ts";
+import type { Declared, Ordered } from "./fencing.ts";
 import { monoMs } from "./monotonic.ts";
 
 /**
  * Runs `sbdctl device fence` on this machine, on the disk's image: a real fencer that has no cluster,
  * so that it takes only Rebooted and Acknowledged for proof. It is killed when the cluster stops.
  */
-export function fenceByCommand(
-  cluster: Cluster,
-  nodeName: string,
-): { readonly declared: Promise<Declared>; readonly declaredYet: () => Declared | undefined } {
+export function fenceByCommand(cluster: Cluster, nodeName: string): Ordered {
   const sbdctl = join(import.meta.dirname, "../../bin/sbdctl");
   const command = spawn(
     "setpriv",
-    [
-      ...["--pdeathsig", "KILL", sbdctl, "device", "fence", nodeName],
-      ...["--device", cluster.sbdDisk.path, "--yes", "--wait", "120", "-o", "json"],
-    ],
+    `--pdeathsig KILL ${sbdctl} device fence ${nodeName}`
+      .split(" ")
+      .concat("--device", cluster.sbdDisk.path, "--yes", "--wait", "400", "-o", "json"),
     { stdio: ["ignore", "pipe", "pipe"] },
   );
   const complaints: string[] = [];
-  eachLine(command.stderr, (line) => complaints.push(line));
+  const confirmed = new Promise<number>((resolve) => {
+    eachLine(command.stderr, (line) => {
+      complaints.push(line);
+      if (line.startsWith("message durable") || line.startsWith("acknowledged")) resolve(monoMs());
+    });
+  });
   cluster.onStop(() => {
     command.kill("SIGKILL");
   });
@@ -44,5 +45,5 @@ export function fenceByCommand(
     });
   });
   declared.catch(() => undefined);
-  return { declared, declaredYet: () => known };
+  return { confirmed, declared, declaredYet: () => known };
 }

@@ -8,7 +8,16 @@ export type Fencing = {
   readonly bootId: string;
   /** When the message came to stand on the disk. */
   readonly durable: (boundMs: number) => Promise<number>;
+  /** When the fencer itself said that a message of its own, or one it joined, is durable. */
+  readonly confirmed: (boundMs: number) => Promise<number>;
   readonly declared: (boundMs: number) => Promise<Declared>;
   /** Nothing is waited for. */
+  readonly declaredYet: () => Declared | undefined;
+};
+
+/** What gives an order, and is heard of later. */
+export type Ordered = {
+  readonly confirmed: Promise<number>;
+  readonly declared: Promise<Declared>;
   readonly declaredYet: () => Declared | undefined;
 };

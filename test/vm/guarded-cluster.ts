@@ -34,7 +34,8 @@ export type GuardedOptions = {
   readonly watchdog?: GuestWatchdog;
   readonly blockBytes?: 512 | 4096;
   readonly agentEnvironment?: Readonly<Record<string, string>>;
-  readonly agentRestart?: number | "never";
+  /** Seconds from the end of a guest's agent to its next start; 1 where nothing is said. */
+  readonly agentRestart?: Readonly<Record<string, number | "never">>;
 };
 
 /** The end of a boot as seen from outside. */
@@ -46,7 +47,7 @@ export type Death = {
   readonly resetMs: number;
 };
 
-const READY_BOUND_MS = 240_000;
+const READY_BOUND_MS = 150_000;
 const NAMES = ["a", "b", "c"] as const;
 
 /** Guests with an agent and a workload each, on an initialised device. */
@@ -97,6 +98,7 @@ export class GuardedCluster {
       watchdogMs: watchdogSeconds * 1000,
     });
     play.tell(`T = ${timeoutSeconds} s, W = ${watchdogSeconds} s, ${msgwaitArithmetic(timing)}`);
+    cluster.sbdBlockBytes = options.blockBytes ?? 512;
     await initDevice(cluster.sbdDisk.path, options, {
       timeoutSeconds,
       watchdogSeconds,
@@ -144,11 +146,12 @@ export class GuardedCluster {
       SBD_TIMEOUT_SECONDS: String(this.timing.timeoutMs / 1000),
       SBD_METRICS_PORT: "0",
       SBD_METRICS_ADDRESS: "127.0.0.1",
+      SBD_NATIVE_ADDON: `${guestRepository}/build/sys.node`,
       ...this.#options.agentEnvironment,
       ...more,
     };
     const node = ["node", "--max-old-space-size=96", program];
-    const restartSeconds = this.#options.agentRestart ?? 1;
+    const restartSeconds = this.#options.agentRestart?.[name] ?? 1;
     if (this.plane === undefined) {
       return {
         name: "agent",
@@ -225,6 +228,9 @@ export class GuardedCluster {
         play.tell(`a fence message stands in slot ${nodeID}`, event.atMs);
         return event.atMs;
       },
+      confirmed: async (boundMs) => {
+        return await bounded(ordered.confirmed, boundMs, `a fencer's durable message for ${name}`);
+      },
       declared: async (boundMs) => {
         const declared = await bounded(ordered.declared, boundMs, `the death of ${name} declared`);
         play.tell(`DECLARED DEAD: ${declared.kind}, ${declared.detail}`, declared.atMs);
@@ -277,6 +283,47 @@ export class GuardedCluster {
     this.play.measure("declared dead, after its last write", declaredMs - lastMs, OUTLIVED_NOTHING);
   }
 
+  /** The same where the watchdog alone ends it: its last pet was before `fromMs`. */
+  judgeWatchdog(what: string, fromMs: number, death: Death): void {
+    const { watchdogMs } = this.timing;
+    this.judgeDeath(what, fromMs, death, watchdogMs, "W");
+  }
+
+  /** Nobody is reset for so long. */
+  async nobodyDies(forMs: number): Promise<void> {
+    await elapse(forMs);
+    await this.everybodyElseLives();
+    this.play.measure("watched, and nobody was reset", forMs);
+  }
+
+  /** This guest is not reset again for so long, and works to the end of it. */
+  async staysUp(name: string, forMs: number): Promise<void> {
+    const { boots } = this.guest(name);
+    const count = boots.length;
+    await elapse(forMs);
+    if (boots.length !== count) throw new Error(`${name} was reset again.`);
+    this.play.measure(`${name} stays up for`, forMs);
+    this.#judgeWork(name);
+  }
+
+  /** The slowest pass that any heartbeat so far told of. */
+  slowestPass(): number {
+    return Math.max(
+      ...this.watch.events.map((event) =>
+        event.kind === "heartbeat" ? event.record.passLatencyMs : 0,
+      ),
+    );
+  }
+
+  #judgeWork(name: string): void {
+    const life = this.cluster.observer.life(this.guest(name).bootId);
+    const silentMs = monoMs() - (life?.lastMs ?? 0);
+    this.play.measure(`${name} is still at work: its last write was this long ago`, silentMs, {
+      toMs: EMULATION_MS,
+      why: "it writes every 100 ms, but for emulation",
+    });
+  }
+
   /** T + 2W in words. */
   get longestLifeSum(): string {
     const { timeoutMs, watchdogMs } = this.timing;
@@ -291,16 +338,7 @@ export class GuardedCluster {
       if (guest.boots.length !== 1) {
         throw new Error(`${guest.name} was reset, and nobody had asked for that.`);
       }
-      const life = this.cluster.observer.life(guest.bootId);
-      const silentMs = monoMs() - (life?.lastMs ?? 0);
-      this.play.measure(
-        `${guest.name} is still at work: its last write was this long ago`,
-        silentMs,
-        {
-          toMs: EMULATION_MS,
-          why: "it writes every 100 ms, but for emulation",
-        },
-      );
+      this.#judgeWork(guest.name);
     }
   }
 }
@@ -319,12 +357,10 @@ async function initDevice(
   const run = promisify(execFile);
   const sbdctl = join(import.meta.dirname, "../../bin/sbdctl");
   const init = async (path: string): Promise<void> => {
-    await run(sbdctl, [
-      ...["device", "init", path, "--cluster", "virtual-machines"],
-      ...["--timeout-seconds", String(header.timeoutSeconds)],
-      ...["--watchdog-timeout-seconds", String(header.watchdogSeconds)],
-      ...["--on-storage-loss", header.onStorageLoss],
-    ]);
+    const { timeoutSeconds, watchdogSeconds, onStorageLoss } = header;
+    const contract = `--timeout-seconds ${timeoutSeconds} --watchdog-timeout-seconds ${watchdogSeconds}`;
+    const more = `${contract} --on-storage-loss ${onStorageLoss} --cluster virtual-machines`;
+    await run(sbdctl, ["device", "init", path, ...more.split(" ")]);
   };
   if (blockBytes === undefined) {
     await init(image);

@@ -29,6 +29,8 @@ export type GuestOptions = {
   readonly folder: string;
   /** The disk that the guest knows as /dev/sbd-watchdog. */
   readonly sbdDisk: SharedDisk;
+  /** Its logical block size. */
+  readonly sbdBlockBytes: 512 | 4096;
   /** The disk that the guest knows as /dev/workload. */
   readonly workloadDisk: SharedDisk;
 };
@@ -311,7 +313,10 @@ function qemuArguments(options: GuestOptions, socket: (kind: string) => string):
     disk("settings", []),
     disk("workload", []),
     // Last, so that the partition scan of this disk, should it hang, keeps no other from appearing.
-    disk("sbd", isQ35 ? ["bus=sbd-root"] : []),
+    disk("sbd", [
+      `logical_block_size=${options.sbdBlockBytes},physical_block_size=4096`,
+      ...(isQ35 ? ["bus=sbd-root"] : []),
+    ]),
   ];
   return argumentLines.flat();
 }

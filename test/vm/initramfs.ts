@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { join } from "node:path";
+import { bundle } from "./bundle.ts";
 import { cpio } from "./cpio.ts";
 import type { CpioEntry } from "./cpio.ts";
 import { resolveModules } from "./kernel-modules.ts";
@@ -38,6 +39,8 @@ export type InitramfsContents = {
   readonly repository: string;
   /** npm packages to bring, each with what it depends on; none for a program without any. */
   readonly npmPackages: readonly string[];
+  /** Programs to bring as one module each, by their paths inside the repository. */
+  readonly bundled: readonly string[];
   /** More files, from their path on this machine to their path in the guest. */
   readonly files: ReadonlyMap<string, string>;
 };
@@ -57,7 +60,13 @@ export function buildInitramfs(
 ): string {
   const base = baseArchive(packages, say);
   const path = join(workFolder, "initramfs.cpio");
-  const repository = cpio(repositoryEntries(contents));
+  const repository = cpio([
+    ...repositoryEntries(contents),
+    ...contents.bundled.map((program): CpioEntry => {
+      const data = bundle(join(contents.repository, program), packages.cache, say);
+      return { kind: "file", path: at(program).replace(/\.ts$/, ".js"), mode: 0o644, data };
+    }),
+  ]);
   writeFileSync(path, Buffer.concat([readFileSync(base), repository]));
   return path;
 }

@@ -22,7 +22,24 @@ import { monoMs } from "./monotonic.ts";
 import { qemuPackages, QemuPackagesError } from "./qemu-packages.ts";
 import { playScenario, resultTable } from "./scenario.ts";
 import type { Scenario, ScenarioResult } from "./scenario.ts";
+import { agentKilled } from "./scenarios/agent-killed.ts";
+import { crashLoop, messageDuringRestart, rollingRestart } from "./scenarios/agent-restarts.ts";
+import { apiCut } from "./scenarios/api-cut.ts";
+import { bothLost } from "./scenarios/both-lost.ts";
+import { diskHangs } from "./scenarios/disk-hangs.ts";
+import { diskSlow } from "./scenarios/disk-slow.ts";
+import { agentStopped, kernelPanics, processorHogged } from "./scenarios/frozen.ts";
+import { pausedPastBound } from "./scenarios/machine-paused.ts";
 import { message } from "./scenarios/message.ts";
+import { messageStands } from "./scenarios/message-stands.ts";
+import { largeBlocks, nowayout, slewedClocks, softdog, tco } from "./scenarios/other-hardware.ts";
+import { rebootMethod } from "./scenarios/reboot-method.ts";
+import { rebootedBefore } from "./scenarios/rebooted-before.ts";
+import { secondMessage } from "./scenarios/second-message.ts";
+import { takeover } from "./scenarios/takeover.ts";
+import { targetOff } from "./scenarios/target-off.ts";
+import { arrayLoss, storageLossSelfFence, storageLossSurvives } from "./scenarios/storage-loss.ts";
+import { writesFail } from "./scenarios/writes-fail.ts";
 import { diskFaults } from "./self-checks/disk-faults.ts";
 import { diskHang } from "./self-checks/disk-hang.ts";
 import { diskUnplugged } from "./self-checks/disk-unplugged.ts";
@@ -37,6 +54,33 @@ import { watchdogClosed } from "./self-checks/watchdog-closed.ts";
 /** In this order; numbers are for `--only` and stay with their scenario. */
 const SCENARIOS: readonly Scenario[] = [
   message,
+  apiCut,
+  storageLossSelfFence,
+  storageLossSurvives,
+  diskHangs,
+  writesFail,
+  bothLost,
+  agentKilled,
+  agentStopped,
+  kernelPanics,
+  processorHogged,
+  pausedPastBound,
+  diskSlow,
+  arrayLoss,
+  targetOff,
+  messageDuringRestart,
+  secondMessage,
+  messageStands,
+  rebootedBefore,
+  softdog,
+  nowayout,
+  largeBlocks,
+  takeover,
+  rollingRestart,
+  crashLoop,
+  rebootMethod,
+  tco,
+  slewedClocks,
   sharedDisk,
   unpetted,
   petted,
@@ -50,8 +94,12 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 const SELF_CHECKS_FROM = 101;
-/** What agents and sbdctl need beside Node. */
-const NPM_PACKAGES = ["@kubernetes/client-node", "prom-client", "zod", "commander"];
+/** What sbdctl needs beside Node. */
+const NPM_PACKAGES = ["commander"];
+/** What busybox lacks. */
+const FILES = new Map([["/usr/bin/chrt", "/usr/bin/chrt"]]);
+/** Has npm dependencies of its own. */
+const BUNDLED = ["src/agent/api/main.ts"];
 
 const repository = join(import.meta.dirname, "../..");
 const resultFolder = join(repository, "build/vm");
@@ -95,7 +143,12 @@ async function main(): Promise<number> {
   }
   try {
     const packages = qemuPackages(say);
-    const contents = { repository, npmPackages: NPM_PACKAGES, files: new Map<string, string>() };
+    const contents = {
+      repository,
+      npmPackages: NPM_PACKAGES,
+      bundled: BUNDLED,
+      files: FILES,
+    };
     const initramfs = buildInitramfs(packages, contents, workFolder, say);
     const stage = {
       parts: { packages, initramfs },
@@ -109,14 +162,14 @@ async function main(): Promise<number> {
       },
     };
     const results: ScenarioResult[] = [];
-    for (const scenario of chosen) {
+    for (const [index, scenario] of chosen.entries()) {
       const leftMs = budgetMs - (monoMs() - startedMs);
       if (leftMs <= 0) {
         results.push(notRun(scenario));
         continue;
       }
       say(`${scenario.number}: ${scenario.name}`);
-      const result = await playScenario(scenario, stage, leftMs);
+      const result = await playScenario(scenario, { ...stage, place: index + 1 }, leftMs);
       say(`${scenario.number}: ${result.verdict} in ${(result.tookMs / 1000).toFixed(1)} s`);
       results.push(result);
     }
@@ -149,7 +202,8 @@ function chosenScenarios(only: string | undefined): readonly Scenario[] | undefi
   }
   const numbers = only.split(",").map(Number);
   const chosen = SCENARIOS.filter((scenario) => numbers.includes(scenario.number));
-  return chosen.length === new Set(numbers).size ? chosen : undefined;
+  const known = new Set(SCENARIOS.map(({ number }) => number));
+  return numbers.every((number) => known.has(number)) ? chosen : undefined;
 }
 
 function notRun(scenario: Scenario): ScenarioResult {

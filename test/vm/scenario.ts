@@ -32,6 +32,7 @@ export type Play = {
 
 /** A course of events on a cluster of its own, whose disks are blank and which has no guests yet. */
 export type Scenario = {
+  /** May be shared by parts that need a cluster each. */
   readonly number: number;
   /** A sentence about behaviour. */
   readonly name: string;
@@ -55,6 +56,8 @@ export type ScenarioResult = {
 
 /** Where scenarios play, and where failed ones leave what they leave. */
 export type Stage = {
+  /** Which of the run's scenarios this is, counted from 1. */
+  readonly place: number;
   readonly parts: ClusterParts;
   readonly workFolder: string;
   readonly keepFolder: string;
@@ -73,7 +76,7 @@ export async function playScenario(
   const measured: Measured[] = [];
   const findings: string[] = [];
   const startedMs = monoMs();
-  const folder = join(stage.workFolder, String(scenario.number));
+  const folder = join(stage.workFolder, String(stage.place));
   const cluster = new Cluster(stage.parts, folder);
   stage.current(cluster);
   let reason: string | undefined;
@@ -98,7 +101,7 @@ export async function playScenario(
   }
   await cluster.stop();
   stage.current(undefined);
-  const keep = join(stage.keepFolder, String(scenario.number));
+  const keep = join(stage.keepFolder, `${scenario.number}-${stage.place}`);
   rmSync(keep, { recursive: true, force: true });
   let kept: string | undefined;
   if (reason !== undefined) {
