@@ -90,7 +90,6 @@ function assemble(directory: string, device: VirtualDevice, kubernetes: Kubernet
     createNode(directory, device, kubernetes, name, index),
   );
   const observer = openSlotDevice(device.path);
-  observer.readHeader();
   const operators = OPERATOR_NAMES.map((name) => startOperator(directory, name, kubernetes));
   return {
     directory,

@@ -33,7 +33,7 @@ export type SlotDevice = {
 /**
  * Opens the device under a path. The distance between slots is the header's; where there is no
  * readable header (a device of Go agents, or a damaged one) it is what the header last said, else
- * what initialisation would choose.
+ * what initialisation would choose. No slot is written while a damaged header hides it.
  */
 export function openSlotDevice(path: string): SlotDevice {
   const shared = openSharedDevice(path);
@@ -70,25 +70,33 @@ export function openSlotDevice(path: string): SlotDevice {
     shared.sync(region);
   }
 
+  function readHeader(): HeaderSlot {
+    const slot = decodeDeviceHeader(shared.readAt("heartbeat", 0, strideBytes));
+    if (slot.kind === "header" && slot.header.strideBytes % shared.logicalBlockBytes !== 0) {
+      return {
+        kind: "unreadable",
+        code: "BAD_FIELD",
+        detail:
+          `its slots are ${slot.header.strideBytes} bytes apart and this device has blocks of ` +
+          `${shared.logicalBlockBytes} bytes: it was initialised on other hardware`,
+      };
+    }
+    if (slot.kind === "header") {
+      strideBytes = slot.header.strideBytes;
+    }
+    knowsStride ||= slot.kind !== "unreadable";
+    return slot;
+  }
+
+  try {
+    readHeader();
+  } catch (error) {
+    shared.close();
+    throw error;
+  }
   return {
     shared,
-    readHeader() {
-      const slot = decodeDeviceHeader(shared.readAt("heartbeat", 0, strideBytes));
-      if (slot.kind === "header" && slot.header.strideBytes % shared.logicalBlockBytes !== 0) {
-        return {
-          kind: "unreadable",
-          code: "BAD_FIELD",
-          detail:
-            `its slots are ${slot.header.strideBytes} bytes apart and this device has blocks of ` +
-            `${shared.logicalBlockBytes} bytes: it was initialised on other hardware`,
-        };
-      }
-      if (slot.kind === "header") {
-        strideBytes = slot.header.strideBytes;
-      }
-      knowsStride ||= slot.kind !== "unreadable";
-      return slot;
-    },
+    readHeader,
     readHeartbeat: (nodeID) => decodeHeartbeatSlot(readSlot("heartbeat", nodeID), nodeID),
     readFence: (nodeID) => decodeFenceSlot(readSlot("fence", nodeID), nodeID),
     readHeartbeats: () => readSlots("heartbeat", decodeHeartbeatSlot),

@@ -30,7 +30,7 @@ let device: SlotDevice | null = null;
 port.on("message", ({ id, request }: { id: number; request: DeviceRequest }) => {
   let message: DiskWorkerMessage;
   try {
-    device ??= open();
+    device ??= openSlotDevice(devicePath);
     message = { id, reply: serve(device, request) };
   } catch (error) {
     message = { id, error: error instanceof Error ? error.message : String(error) };
@@ -38,18 +38,6 @@ port.on("message", ({ id, request }: { id: number; request: DeviceRequest }) => 
   }
   port.postMessage(message);
 });
-
-/** The header says where slots are, before any of them is written. */
-function open(): SlotDevice {
-  const opened = openSlotDevice(devicePath);
-  try {
-    opened.readHeader();
-  } catch (error) {
-    opened.close();
-    throw error;
-  }
-  return opened;
-}
 
 function serve(on: SlotDevice, request: DeviceRequest): DeviceReply[DeviceRequest["op"]] {
   switch (request.op) {
