@@ -104,13 +104,18 @@ function clearMessage(
   if (superseded && !lately(known?.deletingMs ?? moment.nowMs)) {
     return DONE;
   }
-  if (lately(known?.replacedMs ?? null)) {
-    // A fencer that was replaced may have a write in flight until it has to be dead or back.
+  // The present fencer is asked first: its queue is in order, so a write of its own in flight lands
+  // before the clearing. Of one that was replaced, or is not there to clear, a write may be in flight
+  // until it has to be dead or back.
+  const candidates = candidatesFor(snapshot, memory, config, remediation, moment.nowMs);
+  const fencer = fencing?.agent ?? "";
+  const isPresent = fencer === "" || candidates.some(({ spec }) => spec.nodeName === fencer);
+  if (
+    lately(known?.replacedMs ?? null) ||
+    (!isPresent && lately(known?.deletingMs ?? moment.nowMs))
+  ) {
     return { kind: "wait", actions: [] };
   }
-  // The present fencer is asked first, if it is still there: its queue is in order, so a write of its
-  // own in flight lands before the clearing.
-  const candidates = candidatesFor(snapshot, memory, config, remediation, moment.nowMs);
   const id = `clear-${remediation.metadata.uid ?? ""}`;
-  return clearSlot(id, slot, candidates, fencing?.agent ?? "", snapshot, moment.wall);
+  return clearSlot(id, slot, candidates, fencer, snapshot, moment.wall);
 }

@@ -68,9 +68,8 @@ function guardOutOfService(
   }
   const node = api.get("Node", action.target.name) as unknown as KubeNode;
   assert.ok(!isReady(node), `${action.target.name} is Ready and put out of service`);
-  const dead = api
-    .snapshot()
-    .remediations.filter((remediation) => nodeNameOf(remediation) === action.target.name)
+  const dead = decidedOn.remediations
+    .filter((remediation) => nodeNameOf(remediation) === action.target.name)
     .map(({ status }) => status.fencing?.evidence?.bootID);
   assert.ok(
     dead.includes(bootIDOf(node)),
