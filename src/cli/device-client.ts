@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-import type { DiskWorker } from "../agent/shell/disk-worker-handle.ts";
+import type { DiskWorker } from "../platform/disk-worker-handle.ts";
 import { CliError } from "./cli-error.ts";
 import type { DeviceProcessReply, DeviceProcessRequest } from "./device-process.ts";
 import type { SurveyReply, SurveyRequest } from "./device-survey.ts";

@@ -6,8 +6,8 @@
 import fs from "node:fs";
 import { join } from "node:path";
 
-import type { DeviceRequest } from "../agent/shell/device-request.ts";
-import { startDiskWorker, type DiskWorker } from "../agent/shell/disk-worker-handle.ts";
+import type { DeviceRequest } from "../platform/device-request.ts";
+import { startDiskWorker, type DiskWorker } from "../platform/disk-worker-handle.ts";
 import { BlockDeviceError } from "../platform/block-device-error.ts";
 import { openSharedDevice, type Region } from "../platform/block-device.ts";
 import { createDeviceFiles } from "../platform/device-files.ts";

@@ -1,3 +1,4 @@
+import { watchdogFacts } from "../platform/watchdog-facts.ts";
 import type { WatchdogInspection } from "../platform/watchdog-inspection.ts";
 import { TIMEOUT_MS_MIN } from "../timing/contract.ts";
 import {
@@ -27,20 +28,7 @@ export type WatchdogOpinion =
 /** Judges a watchdog as an agent does, from what sysfs shows of it. */
 export function opinionOf(watchdog: WatchdogInspection, watchdogMs: number): WatchdogOpinion {
   const contract = { timeoutMs: Math.max(TIMEOUT_MS_MIN, 2 * watchdogMs), watchdogMs };
-  const { moduleParameters } = watchdog;
-  const judgement = judgeWatchdog(
-    {
-      driver: watchdog.driver,
-      identity: watchdog.identity ?? "",
-      options: watchdog.options,
-      nowayout: watchdog.nowayout ?? false,
-      softNoboot: isSet(moduleParameters["soft_noboot"]),
-      softRebootCmd: isSet(moduleParameters["soft_reboot_cmd"]),
-      measuredFactor: null,
-    },
-    contract,
-    { acceptUnverified: false },
-  );
+  const judgement = judgeWatchdog(watchdogFacts(watchdog), contract, { acceptUnverified: false });
   if (judgement.kind === "refused") {
     return { usable: false, code: judgement.code, message: judgement.message };
   }
@@ -66,8 +54,4 @@ function takes(
 ): boolean {
   const max = maxTimeoutSeconds ?? 0;
   return timeoutSeconds >= (minTimeoutSeconds ?? 0) && (max === 0 || timeoutSeconds <= max);
-}
-
-function isSet(parameter: string | undefined): boolean {
-  return parameter !== undefined && !["", "0", "N", "n", "(null)"].includes(parameter.trim());
 }

@@ -11,7 +11,7 @@ import type { AgentEvent } from "../event.ts";
 import { agentStatus } from "./agent-status.ts";
 import type { ApiLink } from "./api-link.ts";
 import type { ToCore } from "./api-message.ts";
-import { startDiskWorker } from "./disk-worker-handle.ts";
+import { startDiskWorker } from "../../platform/disk-worker-handle.ts";
 import { createFencerHost } from "./fencer-host.ts";
 import type { LineLogger } from "./line-logger.ts";
 import { createSlotTasks } from "./slot-tasks.ts";

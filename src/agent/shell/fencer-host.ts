@@ -15,8 +15,8 @@ import { stepFencer, type FencerEvent } from "../../fencing/fencer.ts";
 import { openRequests } from "../../fencing/requests.ts";
 import type { TimingContract } from "../../timing/contract.ts";
 import type { FromCore, ToCore } from "./api-message.ts";
-import type { DeviceReply } from "./device-request.ts";
-import type { DiskWorker } from "./disk-worker-handle.ts";
+import type { DeviceReply } from "../../platform/device-request.ts";
+import type { DiskWorker } from "../../platform/disk-worker-handle.ts";
 
 /** What fencers of this process stand on. */
 export type FencerHostOptions = {

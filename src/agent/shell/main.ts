@@ -26,7 +26,7 @@ import {
   readAgentOptions,
   type AgentOptions,
 } from "./agent-options.ts";
-import { startDiskWorker } from "./disk-worker-handle.ts";
+import { startDiskWorker } from "../../platform/disk-worker-handle.ts";
 import { createLineLogger, type LineLogger } from "./line-logger.ts";
 import { slotOnDevice } from "./slot-on-device.ts";
 import { createWatchdogControl, lookAtWatchdog } from "./watchdog-control.ts";

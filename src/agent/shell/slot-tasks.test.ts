@@ -7,8 +7,8 @@ import type { FenceRecord, FenceSlot } from "../../protocol/fence-record.ts";
 import { FENCE_REASON_MANUAL } from "../../protocol/message.ts";
 import { deriveTiming, type TimingContract } from "../../timing/contract.ts";
 import type { FromCore } from "./api-message.ts";
-import type { DeviceReply, DeviceRequest } from "./device-request.ts";
-import type { DiskWorker } from "./disk-worker-handle.ts";
+import type { DeviceReply, DeviceRequest } from "../../platform/device-request.ts";
+import type { DiskWorker } from "../../platform/disk-worker-handle.ts";
 import { createSlotTasks, type SlotTasks } from "./slot-tasks.ts";
 
 const CONTRACT = { timeoutMs: 6_000, watchdogMs: 4_000 };

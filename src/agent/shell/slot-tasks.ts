@@ -6,7 +6,7 @@ import { recordIn, type Sightings } from "../../observation/sightings.ts";
 import { hostClock } from "../../platform/host-clock.ts";
 import { deriveTiming, type TimingContract } from "../../timing/contract.ts";
 import type { FromCore, SlotTask, SlotTaskState, ToCore } from "./api-message.ts";
-import type { DiskWorker } from "./disk-worker-handle.ts";
+import type { DiskWorker } from "../../platform/disk-worker-handle.ts";
 
 export type SlotTasksOptions = {
   readonly name: string;

@@ -11,6 +11,7 @@ import {
 import type { Sysrq } from "../../platform/sysrq.ts";
 import { openWatchdog, type WatchdogDevice } from "../../platform/watchdog-device.ts";
 import { WatchdogError } from "../../platform/watchdog-error.ts";
+import { watchdogFacts } from "../../platform/watchdog-facts.ts";
 import { inspectWatchdog } from "../../platform/watchdog-inspection.ts";
 import { toNs } from "../../platform/host-clock.ts";
 import type { WatchdogInspection } from "../agent-config.ts";
@@ -94,15 +95,7 @@ export function lookAtWatchdog(path: string, hostRoot: string): WatchdogInspecti
       kind: "present",
       path,
       ticking: seen.state === "active",
-      facts: {
-        driver: seen.driver,
-        identity: seen.identity ?? "",
-        options: seen.options,
-        nowayout: seen.nowayout ?? false,
-        softNoboot: isSet(seen.moduleParameters["soft_noboot"]),
-        softRebootCmd: isSet(seen.moduleParameters["soft_reboot_cmd"]),
-        measuredFactor: null,
-      },
+      facts: watchdogFacts(seen),
     };
   } catch (error) {
     if (error instanceof WatchdogError) {
@@ -138,8 +131,4 @@ function unlessUnsaid(ask: () => number): number | null {
     }
     throw error;
   }
-}
-
-function isSet(parameter: string | undefined): boolean {
-  return parameter !== undefined && !["", "0", "N", "n", "(null)"].includes(parameter.trim());
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-import type { DiskWorker } from "../../agent/shell/disk-worker-handle.ts";
+import type { DiskWorker } from "../../platform/disk-worker-handle.ts";
 import {
   NO_SIGHTINGS,
   sameFenceSlot,

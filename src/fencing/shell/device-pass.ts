@@ -1,4 +1,4 @@
-import type { DiskWorker } from "../../agent/shell/disk-worker-handle.ts";
+import type { DiskWorker } from "../../platform/disk-worker-handle.ts";
 import type { FencesReading, HeartbeatsReading } from "../../observation/region-reading.ts";
 import type { DeviceHeader } from "../../protocol/device-header.ts";
 

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 
-import type { DiskWorker } from "../../agent/shell/disk-worker-handle.ts";
+import type { DiskWorker } from "../../platform/disk-worker-handle.ts";
 import { hostClock } from "../../platform/host-clock.ts";
 import type { FenceRecord } from "../../protocol/fence-record.ts";
 import type { TimingContract } from "../../timing/contract.ts";

@@ -1,6 +1,6 @@
-import type { HeaderSlot } from "../../protocol/device-header.ts";
-import type { FenceRecord, FenceSlot } from "../../protocol/fence-record.ts";
-import type { HeartbeatRecord, HeartbeatSlot } from "../../protocol/heartbeat-record.ts";
+import type { HeaderSlot } from "../protocol/device-header.ts";
+import type { FenceRecord, FenceSlot } from "../protocol/fence-record.ts";
+import type { HeartbeatRecord, HeartbeatSlot } from "../protocol/heartbeat-record.ts";
 
 /** What the disk worker is asked to do; one at a time, each synchronously on its own thread. */
 export type DeviceRequest =

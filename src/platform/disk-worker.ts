@@ -9,11 +9,11 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 
-import { sameFenceSlot } from "../../observation/sightings.ts";
-import type { FenceRecord, FenceSlot } from "../../protocol/fence-record.ts";
+import { sameFenceSlot } from "../observation/sightings.ts";
+import type { FenceRecord, FenceSlot } from "../protocol/fence-record.ts";
 import type { DeviceReply, DeviceRequest, DualTimes } from "./device-request.ts";
-import { hostClock } from "../../platform/host-clock.ts";
-import { openSlotDevice, type SlotDevice } from "../../platform/slot-device.ts";
+import { hostClock } from "./host-clock.ts";
+import { openSlotDevice, type SlotDevice } from "./slot-device.ts";
 
 export type DiskWorkerData = { readonly devicePath: string };
 export type DiskWorkerMessage =
