@@ -1,3 +1,4 @@
+import { isArmed } from "../src/agent/agent-state.ts";
 import { decideClearing } from "../src/fencing/clearing.ts";
 import type { NodeReading, RequestReading } from "../src/fencing/authority.ts";
 import type { Evidence } from "../src/fencing/evidence.ts";
@@ -10,9 +11,10 @@ import { sameFenceSlot } from "../src/observation/sightings.ts";
 import { deriveTiming } from "../src/timing/contract.ts";
 import type { FenceSlot } from "../src/protocol/fence-record.ts";
 import type { AgentProcess } from "./agent-process.ts";
-import { copyOf, type Remediation } from "./api-store.ts";
+import { copyOf, type Remediation, type SBDNodeObject } from "./api-store.ts";
 import { fenceSlot, GARBAGE } from "./shared-device.ts";
 
+type Said = { readonly leaving: boolean; readonly armed: boolean; readonly undecided: boolean };
 type Answer<Reading> = Omit<Reading, "startedMs" | "endedMs">;
 
 const RELIST_MS = 10_000;
@@ -31,6 +33,8 @@ export class AgentApi {
   readonly #clearing = new Map<number, number>();
   #statusMs = -Infinity;
   #writing: string[] = [];
+  /** This process has said that it leaves: no earlier write of it may unsay that. */
+  #hasLeft = false;
 
   constructor(agent: AgentProcess) {
     this.#agent = agent;
@@ -58,7 +62,7 @@ export class AgentApi {
 
   /** How this agent is, for the leader. */
   report(): void {
-    const { world, state, boot } = this.#agent;
+    const { world, state } = this.#agent;
     const { nowMs } = world.timeline;
     if (nowMs - this.#statusMs < STATUS_EVERY_MS || !this.#reaches()) {
       return;
@@ -66,16 +70,15 @@ export class AgentApi {
     this.#statusMs = nowMs;
     const good = this.#agent.contract() !== null && state.lastPass?.trouble === null;
     const blind = state.lastPass?.trouble?.vouchable === true;
+    const said = this.#said();
     this.#call(
       () => {
-        for (const known of world.api.sbdNodes.values()) {
-          if (known.nodeName === state.config.nodeName && known.nodeID === state.config.nodeID) {
-            known.goodMs = good ? nowMs : known.goodMs;
-            known.blind = blind;
-            known.leaving = state.life.kind === "leaving";
-          }
+        const own = this.#ownNode();
+        if (own !== null) {
+          own.goodMs = good ? nowMs : own.goodMs;
+          own.blind = blind;
+          this.#patchOwn(own, said);
         }
-        return boot.bootID;
       },
       () => undefined,
     );
@@ -86,20 +89,59 @@ export class AgentApi {
     }
   }
 
-  askToVouch(leaving: boolean, hear: (openRequests: number) => void): void {
+  /** The own SBDNode is patched first, then the requests are listed. */
+  askToVouch(
+    asked: { readonly leaving: boolean; readonly armed: boolean },
+    hear: (openRequests: number) => void,
+  ): void {
     const { api } = this.#agent.world;
-    const { nodeName, nodeID } = this.#agent.state.config;
+    const { nodeName } = this.#agent.state.config;
+    const said = { ...this.#said(), ...asked };
     this.#call(
       () => {
-        for (const known of api.sbdNodes.values()) {
-          if (known.nodeName === nodeName && known.nodeID === nodeID) {
-            known.leaving = leaving;
-          }
+        const own = this.#ownNode();
+        if (own !== null) {
+          this.#patchOwn(own, said);
+          own.armed = asked.armed;
         }
-        return null;
+        return own !== null;
       },
-      () => this.#call(() => api.openRequests(nodeName), hear),
+      (patched) => {
+        if (patched) {
+          this.#call(() => api.openRequests(nodeName), hear);
+        }
+      },
     );
+  }
+
+  #said(): Said {
+    const { state } = this.#agent;
+    return {
+      leaving: state.life.kind === "leaving",
+      armed: isArmed(state),
+      undecided: state.watchdog.kind === "closed" || state.watchdog.kind === "opening",
+    };
+  }
+
+  #ownNode(): SBDNodeObject | null {
+    const { nodeName, nodeID } = this.#agent.state.config;
+    const own = [...this.#agent.world.api.sbdNodes.values()].find(
+      (known) => known.nodeName === nodeName && known.nodeID === nodeID,
+    );
+    return own ?? null;
+  }
+
+  /**
+   * As src/agent/api/own-status.ts: until a process has armed or given its watchdog up, its boot is as
+   * armed and as gone as its predecessors have said. An older write never lands over a newer one.
+   */
+  #patchOwn(own: SBDNodeObject, { leaving, armed, undecided }: Said): void {
+    const { bootID } = this.#agent.boot;
+    const keep = own.bootID === bootID && undecided;
+    own.armed = keep && !armed ? own.armed : armed;
+    own.leaving = keep && !leaving ? own.leaving : leaving || (own.leaving && this.#hasLeft);
+    this.#hasLeft ||= leaving;
+    own.bootID = bootID;
   }
 
   readRequest(uid: string, hear: (answer: Answer<RequestReading>) => void): void {
@@ -363,9 +405,11 @@ export class AgentApi {
     return finalizer && !deleting && concludedMs === null && fencing?.agent === me;
   }
 
+  /** What was sent arrives, whatever has become of the process since. */
   #call<Reply>(act: () => Reply, hear: (reply: Reply) => void): void {
+    const { machine } = this.#agent.boot;
     this.#agent.world.api.call(
-      () => this.#reaches(),
+      () => machine.agentReaches(),
       act,
       (reply) => this.#agent.whenRunning(() => hear(reply)),
     );

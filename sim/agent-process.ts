@@ -219,6 +219,10 @@ export class AgentProcess {
         run.forgetUncleanStarts();
         return;
       case "open-watchdog": {
+        if (boot.livedMs() >= effect.notAfterMs) {
+          this.#receive({ type: "watchdog-late" });
+          return;
+        }
         if (guard.open(nowMs)) {
           world.invariants.petted(boot, "open");
         }
@@ -346,7 +350,8 @@ export class AgentProcess {
     if (device === null) {
       return TICK_MS_BEFORE_HEADER;
     }
-    return Math.max(device.timing.passIntervalMs, this.world.schedule.passMs);
+    const { passIntervalMs, timeoutMs } = device.timing;
+    return Math.max(passIntervalMs, Math.min(this.world.schedule.passMs, timeoutMs / 9));
   }
 
   /** As the shell asks: only where an answer can be of use, and so often within T. */
@@ -356,11 +361,13 @@ export class AgentProcess {
     const timeoutMs = state.device?.timing.timeoutMs ?? Infinity;
     const everyMs = Math.min(VOUCH_EVERY_MS_MAX, timeoutMs / VOUCHES_WITHIN_T);
     const survives = state.device?.header.onStorageLoss === "SurviveWithApi";
+    const open = state.watchdog.kind === "open" ? state.watchdog : null;
     const wanted =
       state.life.kind === "leaving" ||
+      (open !== null && !open.armed && !state.knownUnarmed) ||
       state.lastPass?.trouble?.vouchable === true ||
       (survives && nowMs - (state.lastGood?.startedMs ?? -Infinity) >= 2 * this.#tickMs());
-    if (!wanted || !isArmed(state) || nowMs - this.#vouchMs < everyMs) {
+    if (!wanted || open === null || nowMs - this.#vouchMs < everyMs) {
       return;
     }
     this.#vouchMs = nowMs;
@@ -370,7 +377,7 @@ export class AgentProcess {
     const armed = isArmed(state);
     this.#vouchesAsked.add(id);
     this.#vouchesAsked.delete(id - VOUCHES_ASKED_MAX);
-    this.api.askToVouch(leaving, (openRequests) => {
+    this.api.askToVouch({ leaving, armed }, (openRequests) => {
       if (this.#vouchesAsked.has(id)) {
         this.#vouchesAsked.clear();
         this.dispatch({ type: "api-read", startedMs: nowMs, openRequests, leaving, armed });

@@ -23,6 +23,9 @@ export type SBDNodeObject = {
   readonly nodeID: number;
   readonly nodeName: string;
   leaving: boolean;
+  armed: boolean;
+  /** The boot that its agent last spoke of. */
+  bootID: string;
   /** When its agent last reported a good pass; true time, for the leader's choice only. */
   goodMs: number;
   /** Its agent cannot read its own fence slot. */

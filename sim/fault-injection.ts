@@ -300,6 +300,8 @@ function moveSlot(world: World, machine: Machine): void {
     nodeID,
     nodeName,
     leaving: false,
+    armed: false,
+    bootID: "",
     goodMs: -Infinity,
     blind: false,
   });

@@ -19,6 +19,9 @@ import type { Schedule } from "./schedule.ts";
  * - `isolated-return` dies for want of storage, comes back without network, and gets that back after M
  * - `unheard-order`   messages to it are lost, torn or late, and then its storage goes
  * - `slow-pass`       a pass that takes almost T, and then its storage goes
+ * - `overwritten`     ordered dead in the middle of a slow pass, and then its storage goes
+ * - `split-alone`     writes into a cache from a start on that has seen nobody move (outside the claim,
+ *                     and caught all the same)
  * - `stubborn`        ordered dead, acknowledges, and only its watchdog can kill it
  * - `wiped-order`     its agent starts while it is to die, and its storage goes right after
  * - `old-fencer`      the fencer loses the API, the request goes, and the node lives on
@@ -150,6 +153,22 @@ const PATTERNS = {
       [0, "sysrq-broken"],
     ];
   },
+  overwritten: ({ random, schedule, msgwaitMs }: Draw): Step[] => {
+    const { timeoutMs, watchdogMs } = schedule;
+    const lostMs = timeoutMs * random.between(0.8, 1.8);
+    return [
+      [0, "sysrq-broken"],
+      [0, "path-slow", lostMs, Math.round(timeoutMs * random.between(0.05, 0.2))],
+      [timeoutMs * 0.2, "request"],
+      [lostMs, "path-hang", msgwaitMs * 3],
+      [lostMs + timeoutMs * random.between(0.7, 1), "agent-stop", watchdogMs * 0.95, 1],
+    ];
+  },
+  "split-alone": ({ random, schedule, msgwaitMs }: Draw): Step[] => [
+    [0, "agent-cut", msgwaitMs * 3],
+    [random.between(0, 1_000), "split-at-start", 2_000 + schedule.passMs * random.between(1, 4)],
+    [schedule.timeoutMs * random.between(0.3, 2), "request"],
+  ],
   stubborn: ({ random, schedule }: Draw): Step[] => {
     const killedMs = random.between(4_000, 6_000 + schedule.passMs) + schedule.watchdogMs * 0.6;
     return [
@@ -185,6 +204,9 @@ function othersThan(victim: number, { nodes }: Schedule): number[] {
 }
 
 export const PATTERN_NAMES = Object.keys(PATTERNS) as PatternName[];
+
+/** Those whose faults are all inside the claim: what chance draws from. */
+export const USUAL_PATTERNS = PATTERN_NAMES.filter((name) => name !== "split-alone");
 
 export function drawPattern(
   name: PatternName,

@@ -1,6 +1,6 @@
 import { deriveTiming } from "../src/timing/contract.ts";
 import { FAULT_KINDS, FAULTS, type Fault, type FaultKind } from "./fault.ts";
-import { drawPattern, PATTERN_NAMES, type PatternName } from "./fault-patterns.ts";
+import { drawPattern, USUAL_PATTERNS, type PatternName } from "./fault-patterns.ts";
 import { Random } from "./random.ts";
 import type { Schedule, SchedulePromise } from "./schedule.ts";
 
@@ -111,7 +111,7 @@ function roughFaults(random: Random, schedule: Schedule, wishes: ScheduleWishes)
       });
     }
     if (wishes.pattern !== undefined || random.chance(0.3)) {
-      const pattern = wishes.pattern ?? random.pick(PATTERN_NAMES);
+      const pattern = wishes.pattern ?? random.pick(USUAL_PATTERNS);
       faults.push(...drawPattern(pattern, random, schedule, victim, anchorMs));
     }
     if (wishes.pattern === undefined && random.chance(0.35)) {
@@ -311,7 +311,7 @@ function gentleFaults(random: Random, schedule: Schedule): Fault[] {
     ["foreign-device", halfMs, 0],
     ["agent-stall", halfMs, 0],
     ["agent-stop", dozeMs, 0],
-    ["os-freeze", dozeMs, 0],
+    ["os-freeze", Math.min(dozeMs, 25_000), 0],
     ["worker-died", 0, 0],
     ["rollout", 30_000, 0],
     ["suspend-short", 900, 0],

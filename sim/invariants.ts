@@ -314,8 +314,11 @@ export class Invariants {
   }
 }
 
-/** An agent that was moved to another slot does not read this one. */
+/** An agent that was moved to another slot, or looks at a half of the storage, does not read this one. */
 function readsSlot(boot: Boot, nodeID: number): boolean {
+  if (boot.machine.path.device.isHalf) {
+    return false;
+  }
   return boot.agent === null || boot.agent.state.config.nodeID === nodeID;
 }
 

@@ -15,6 +15,8 @@ export const GARBAGE = {
  */
 export class SharedDevice {
   header: HeaderSlot;
+  /** It answers apart from the storage it was a half of. */
+  isHalf = false;
   /** Hears of every heartbeat written. */
   mirror: (nodeID: number, slot: HeartbeatSlot) => void = () => undefined;
   #heartbeats: ReadonlyMap<number, HeartbeatSlot> = new Map();
@@ -55,6 +57,7 @@ export class SharedDevice {
   /** A copy that goes its own way from here. */
   fork(): SharedDevice {
     const copy = new SharedDevice(this.header, () => undefined);
+    copy.isHalf = true;
     copy.#heartbeats = this.#heartbeats;
     copy.#fences = this.#fences;
     return copy;

@@ -106,6 +106,8 @@ function powerOn(world: World): void {
       nodeID: node,
       nodeName,
       leaving: false,
+      armed: false,
+      bootID: "",
       goodMs: -Infinity,
       blind: false,
     });

@@ -381,7 +381,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "const fenceIsOurs = false;\ntype Lack = readonly",
       },
     ],
-    hint: { pattern: "slow-pass", promise: "rough" },
+    hint: { pattern: "overwritten", promise: "rough" },
   },
   {
     name: "acknowledges-before-it-stops-petting",
@@ -605,7 +605,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "nodeID !== target.nodeID && seenMoving.has(nodeID))) {",
       },
     ],
-    hint: { weights: { "split-at-start": 30, request: 15 }, promise: "rough" },
+    hint: { pattern: "split-alone", promise: "rough" },
   },
   {
     name: "bounded-without-the-other-slot",

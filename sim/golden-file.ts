@@ -1,0 +1,96 @@
+import { parseFault } from "./fault.ts";
+import type { InvariantCode } from "./invariants.ts";
+import type { Schedule } from "./schedule.ts";
+import { simulate } from "./simulate.ts";
+
+/** One run that a reader should see: title, prose, settings, faults, and the trace they lead to. */
+export type GoldenFile = {
+  /** The text above the line of dashes, as it stands. */
+  readonly head: string;
+  readonly schedule: Schedule;
+  /** `holds`, or the invariant that these faults break. */
+  readonly expect: "holds" | InvariantCode;
+  readonly trace: string;
+};
+
+const RULE = "----\n";
+const MS = 1_000;
+
+/**
+ * Lines that begin with `#` are for the reader; `set T=10 W=5 …`, `expect holds|S1|…` and faults as
+ * `printFault` writes them make the run.
+ *
+ * @throws Error where a line is none of these
+ */
+export function readGolden(text: string): GoldenFile {
+  const [head = "", trace = ""] = text.split(RULE);
+  let schedule = settings("");
+  let expect: GoldenFile["expect"] | null = null;
+  const faults = [];
+  for (const line of head.split("\n")) {
+    const [word = "", ...rest] = line.trim().split(/\s+/);
+    if (word === "set") {
+      schedule = settings(rest.join(" "));
+    } else if (word === "expect") {
+      expect = rest[0] as GoldenFile["expect"];
+    } else if (word !== "" && word !== "#") {
+      faults.push(parseFault(line));
+    }
+  }
+  if (expect === null) {
+    throw new Error("A golden file says what it expects: 'expect holds' or 'expect S1'");
+  }
+  return { head, schedule: { ...schedule, faults }, expect, trace };
+}
+
+/** Runs the file's faults. @returns what its trace should be, and what came of them */
+export function runGolden({ schedule }: GoldenFile): {
+  readonly trace: string;
+  readonly outcome: GoldenFile["expect"];
+} {
+  const lines: string[] = [];
+  const { violation } = simulate(schedule, (line) => lines.push(line));
+  return { trace: `${lines.join("\n")}\n`, outcome: violation?.code ?? "holds" };
+}
+
+export function writeGolden({ head }: GoldenFile, trace: string): string {
+  return `${head}${RULE}${trace}`;
+}
+
+function settings(text: string): Schedule {
+  const values = new Map(
+    text
+      .split(/\s+/)
+      .filter((word) => word !== "")
+      .map((word): [string, string] => {
+        const [key = "", value = ""] = word.split("=");
+        return [key, value];
+      }),
+  );
+  const take = (key: string, usual: number): number => {
+    const value = Number(values.get(key) ?? usual);
+    values.delete(key);
+    return value;
+  };
+  const schedule: Schedule = {
+    seed: take("seed", 1),
+    nodes: take("nodes", 3),
+    timeoutMs: take("T", 10) * MS,
+    watchdogMs: take("W", 5) * MS,
+    onStorageLoss: values.get("survive") === "api" ? "SurviveWithApi" : "SelfFence",
+    pausableNodes: values.get("pausable") === "refuse" ? "Refuse" : "Accept",
+    passMs: take("pass", 1) * MS,
+    twoLeaders: take("leaders", 1) === 2,
+    hardware: "plain",
+    stormMs: take("until", 300) * MS,
+    calmMs: take("calm", 60) * MS,
+    promise: "rough",
+    faults: [],
+  };
+  values.delete("survive");
+  values.delete("pausable");
+  if (values.size > 0) {
+    throw new Error(`'set' does not know ${[...values.keys()].join(", ")}`);
+  }
+  return schedule;
+}

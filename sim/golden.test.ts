@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { test } from "node:test";
+
+import { readGolden, runGolden } from "./golden-file.ts";
+
+const GOLDEN = new URL("golden/", import.meta.url);
+const REWRITE = "is it meant? Then rewrite with: node sim/rewrite-golden.ts";
+
+for (const name of fs.readdirSync(GOLDEN).filter((file) => file.endsWith(".txt"))) {
+  test(`golden run ${name} ends and reads as written`, () => {
+    const golden = readGolden(fs.readFileSync(new URL(name, GOLDEN), "utf8"));
+    const { trace, outcome } = runGolden(golden);
+    assert.equal(outcome, golden.expect);
+    assert.equal(trace, golden.trace, REWRITE);
+  });
+}
+
+test("every fault outside the claim is shown to break it, in a golden run of its own", () => {
+  const broken = fs
+    .readdirSync(GOLDEN)
+    .filter((file) => file.startsWith("outside-"))
+    .map((file) => readGolden(fs.readFileSync(new URL(file, GOLDEN), "utf8")));
+  assert.ok(broken.length >= 8);
+  assert.ok(broken.every(({ expect }) => expect === "S1" || expect === "S2"));
+});
