@@ -2,7 +2,7 @@ import { REMEDIATION_TAINT_KEY } from "../../api/remediation-names.ts";
 import type { NodeReading, RequestReading } from "../../fencing/authority.ts";
 import { fieldAt, listAt, textAt, type KubeObject } from "../../kube/kube-object.ts";
 import type { Answer } from "../shell/api-message.ts";
-import { hasFinalizer, isDecided, namedAgent, recordedEpoch } from "./request-state.ts";
+import { hasFinalizer, isDecided, isProven, namedAgent, recordedEpoch } from "./request-state.ts";
 
 /** What a consistent GET of a request grants to an agent; null: it is not there. */
 export function requestReading(
@@ -49,6 +49,7 @@ function whyNotGranted(request: KubeObject, uid: string, agent: string): string 
   if (request.metadata.deletionTimestamp !== undefined) return "the request is being deleted";
   if (!hasFinalizer(request)) return "the request has no finalizer of ours";
   if (isDecided(request)) return "the request is decided";
+  if (isProven(request)) return "the request has its proof: no message is wanted any more";
   const named = namedAgent(request);
   return named === agent ? "" : `the named fencer is ${named === "" ? "nobody" : named}`;
 }

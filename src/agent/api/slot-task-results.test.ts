@@ -11,16 +11,23 @@ function task(id: string, agent: string) {
   return { slotTask: { id, kind: "Clear", agent, requestedTime: TIME } };
 }
 
-test("a task is this agent's until its own SBDNode has the result", () => {
+function reported(state: string) {
+  const slotTaskResults = [{ id: "t-1", nodeID: 1, state, time: TIME }];
+  return sbdNode("worker-2", 2, { status: { slotTaskResults } });
+}
+
+test("a task is this agent's until its own SBDNode says that it is done", () => {
   const own = sbdNode("worker-2", 2);
   const target = sbdNode("worker-1", 1, { status: task("t-1", "worker-2") });
   const other = sbdNode("worker-3", 3, { status: task("t-2", "worker-4") });
   const wanted = [{ id: "t-1", kind: "Clear", nodeID: 1, nodeName: "worker-1" }];
   assert.deepEqual(openSlotTasks([own, target, other], "worker-2", "config-2"), wanted);
   assert.deepEqual(openSlotTasks([target, other], "worker-2", null), []);
-  const slotTaskResults = [{ id: "t-1", nodeID: 1, state: "Done", time: TIME }];
-  const reported = sbdNode("worker-2", 2, { status: { slotTaskResults } });
-  assert.deepEqual(openSlotTasks([reported, target], "worker-2", "config-2"), []);
+  const tasksAfter = (state: string) =>
+    openSlotTasks([reported(state), target], "worker-2", "config-2");
+  assert.deepEqual(tasksAfter("Done"), []);
+  assert.deepEqual(tasksAfter("Refused"), wanted);
+  assert.deepEqual(tasksAfter("Failed"), wanted);
 });
 
 const done = (id: string) =>

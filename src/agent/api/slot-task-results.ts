@@ -5,7 +5,10 @@ import type { FromCore, SlotTask } from "../shell/api-message.ts";
 /** The leader reads a result long before so many have come after it. */
 const RESULTS_KEPT = 16;
 
-/** The slot tasks given to this agent that its own SBDNode has no result of. */
+/**
+ * The slot tasks given to this agent that its own SBDNode does not say are done. One that was refused
+ * or failed is tried again: the leader gives it to another agent only when this one falls silent.
+ */
 export function openSlotTasks(
   sbdNodes: readonly SBDNode[],
   nodeName: string,
@@ -15,7 +18,8 @@ export function openSlotTasks(
   if (own === undefined) {
     return [];
   }
-  const done = new Set(own.status.slotTaskResults?.map(({ id }) => id));
+  const results = own.status.slotTaskResults ?? [];
+  const done = new Set(results.filter(({ state }) => state === "Done").map(({ id }) => id));
   return sbdNodes.flatMap(({ spec, status }) => {
     const task = status.slotTask;
     return task === undefined || task.agent !== nodeName || done.has(task.id)

@@ -30,7 +30,7 @@ const TASKS_MAX = 16;
 
 /**
  * One list of open requests a task, then a compare and a write. Whatever is in the way refuses the
- * task: the leader looks at the cluster again and asks anew. The list's age counts from here, before
+ * task: the API process hands it over again until it is done. The list's age counts from here, before
  * the question left.
  */
 export function createSlotTasks(options: SlotTasksOptions): SlotTasks {
