@@ -185,10 +185,10 @@ export class GuardedCluster {
   }
 
   /** Waits until the agents of these guests are armed in their present boots and see all others. */
-  async ready(names: readonly string[]): Promise<void> {
+  async ready(names: readonly string[], sinceMs = 0): Promise<void> {
     const isReady = (): boolean =>
       names.every((name) =>
-        this.watch.ready.some((nodeID) => {
+        this.watch.ready(sinceMs).some((nodeID) => {
           const record = this.watch.heartbeat(nodeID);
           return record?.nodeName === name && record.bootID === this.guest(name).bootId;
         }),
@@ -204,6 +204,19 @@ export class GuardedCluster {
     await Promise.all(
       names.map(async (name) => await this.cluster.observer.working(name, 1, 30_000)),
     );
+  }
+
+  /** Waits until the boot after that death is armed and at work. */
+  async returns(name: string, death: Death): Promise<void> {
+    const boot = await this.guest(name).booted(death.resetMs, READY_BOUND_MS);
+    await this.ready([name]);
+    const isAtWork = this.cluster.observer.life(boot.bootId) !== undefined;
+    if (!isAtWork) {
+      await this.cluster.observer.nextLife(30_000, `work of ${name}`, ({ bootId }) => {
+        return bootId === boot.bootId;
+      });
+    }
+    this.play.tell(`${name} runs again, armed, as boot ${boot.bootId.slice(0, 8)}`);
   }
 
   /** Orders a guest dead; it resolves when the order has been given, not when it is durable. */

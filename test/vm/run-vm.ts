@@ -170,7 +170,9 @@ async function main(): Promise<number> {
       }
       say(`${scenario.number}: ${scenario.name}`);
       const result = await playScenario(scenario, { ...stage, place: index + 1 }, leftMs);
-      say(`${scenario.number}: ${result.verdict} in ${(result.tookMs / 1000).toFixed(1)} s`);
+      const took = `${(result.tookMs / 1000).toFixed(1)} s`;
+      const why = result.reason === undefined ? "" : `: ${result.reason}`;
+      say(`${scenario.number}: ${result.verdict} in ${took}${why}`);
       results.push(result);
     }
     console.log(`\n${resultTable(results)}`);

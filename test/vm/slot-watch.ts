@@ -24,7 +24,7 @@ export class SlotWatch {
   readonly events: SlotEvent[] = [];
   readonly #disk: SharedDisk;
   readonly #strideBytes: number;
-  readonly #heartbeats = new Map<number, HeartbeatRecord>();
+  readonly #heartbeats = new Map<number, { readonly record: HeartbeatRecord; atMs: number }>();
   readonly #nonces = new Set<string>();
   readonly #waiting = new Set<(event: SlotEvent) => void>();
   readonly #nodeIDs: readonly number[];
@@ -48,14 +48,15 @@ export class SlotWatch {
 
   /** The last readable heartbeat in that slot. */
   heartbeat(nodeID: number): HeartbeatRecord | undefined {
-    return this.#heartbeats.get(nodeID);
+    return this.#heartbeats.get(nodeID)?.record;
   }
 
-  /** Every node whose last heartbeat is an armed one that has seen all the others move. */
-  get ready(): readonly number[] {
+  /** Every node whose last heartbeat, since `sinceMs`, is armed and has seen all the others move. */
+  ready(sinceMs: number): readonly number[] {
     return this.#nodeIDs.filter((nodeID) => {
-      const record = this.#heartbeats.get(nodeID);
+      const { record, atMs = -Infinity } = this.#heartbeats.get(nodeID) ?? {};
       return (
+        atMs > sinceMs &&
         record?.armed === true &&
         this.#nodeIDs.every((other) => other === nodeID || record.moving.includes(other))
       );
@@ -92,8 +93,10 @@ export class SlotWatch {
   #lookAtHeartbeat(nodeID: number): void {
     const slot = decodeHeartbeatSlot(this.#read(0, nodeID), nodeID);
     if (slot.kind !== "heartbeat") return;
-    this.#heartbeats.set(nodeID, slot.record);
-    this.#tell({ kind: "heartbeat", nodeID, record: slot.record, atMs: monoMs() });
+    const { record } = slot;
+    const atMs = monoMs();
+    this.#heartbeats.set(nodeID, { record, atMs });
+    this.#tell({ kind: "heartbeat", nodeID, record, atMs });
   }
 
   #lookAtFence(nodeID: number): void {

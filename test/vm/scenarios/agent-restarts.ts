@@ -34,7 +34,7 @@ export const messageDuringRestart: Scenario = {
     guarded.judgeDeath("from the durable message", durableMs, death, longestLifeMs, longestLifeSum);
     const declared = await fencing.declared(180_000);
     guarded.judgeDeclaration(death.bootId, declared.atMs);
-    await guarded.ready(["a"]);
+    await guarded.returns("a", death);
     await guarded.everybodyElseLives("a");
   },
 };
@@ -89,7 +89,7 @@ export const crashLoop: Scenario = {
     const death = await guarded.death("a", lostMs, 4 * longestLifeMs);
     guarded.judgeDeath("from the loss", lostMs, death, longestLifeMs, guarded.longestLifeSum);
     guest.sbdPort.heal();
-    await guarded.ready(["a"]);
+    await guarded.returns("a", death);
     await elapse(1000);
     await guarded.everybodyElseLives("a");
   },

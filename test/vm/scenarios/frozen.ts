@@ -14,7 +14,7 @@ export const agentStopped: Scenario = {
     const { longestLifeMs } = guarded.timing;
     const death = await guarded.death("a", stoppedMs, 4 * longestLifeMs);
     guarded.judgeWatchdog("from the stop", stoppedMs, death);
-    await guarded.ready(["a"]);
+    await guarded.returns("a", death);
     await guarded.everybodyElseLives("a");
   },
 };
@@ -34,7 +34,7 @@ export const kernelPanics: Scenario = {
     play.tell("the kernel of a panics", panic.atMs);
     const death = await guarded.death("a", askedMs, 4 * guarded.timing.longestLifeMs);
     guarded.judgeWatchdog("from the panic", panic.atMs, death);
-    await guarded.ready(["a"]);
+    await guarded.returns("a", death);
     await guarded.everybodyElseLives("a");
   },
 };
@@ -52,7 +52,7 @@ export const processorHogged: Scenario = {
     play.tell("a real-time program takes the processor of a", takenMs);
     const death = await guarded.death("a", takenMs, 4 * guarded.timing.longestLifeMs);
     guarded.judgeWatchdog("from its start", takenMs, death);
-    await guarded.ready(["a"]);
+    await guarded.returns("a", death);
     await guarded.everybodyElseLives("a");
   },
 };

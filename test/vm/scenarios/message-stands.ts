@@ -9,8 +9,8 @@ export const messageStands: Scenario = {
   name: "a node boots with its old message still standing, and stays up",
   run: async (cluster, play) => {
     const guarded = await GuardedCluster.start(cluster, play, { control: "device" });
-    await judgeProvenDeath(guarded, "a", await guarded.fence("a"));
-    await guarded.ready(["a"]);
+    const { death } = await judgeProvenDeath(guarded, "a", await guarded.fence("a"));
+    await guarded.returns("a", death);
     play.tell("a is armed again, and the message stands");
     const fences = guarded.watch.events.filter((event) => event.kind === "fence");
     assert.equal(fences.length, 1, "the message is the one that it died of");

@@ -20,7 +20,7 @@ export const softdog: Scenario = {
     play.tell("the agent of a is stopped");
     const death = await guarded.death("a", stoppedMs, 4 * guarded.timing.longestLifeMs);
     guarded.judgeWatchdog("from the stop", stoppedMs, death);
-    await guarded.ready(["a"]);
+    await guarded.returns("a", death);
     await judgeProvenDeath(guarded, "b", await guarded.fence("b"));
     await guarded.everybodyElseLives("a", "b");
   },
@@ -55,7 +55,7 @@ export const nowayout: Scenario = {
     play.tell("the agent of a is stopped");
     const death = await guarded.death("a", stoppedMs, 4 * guarded.timing.longestLifeMs);
     guarded.judgeWatchdog("from the stop", stoppedMs, death);
-    await guarded.ready(["a"]);
+    await guarded.returns("a", death);
     await guarded.everybodyElseLives("a");
   },
 };
@@ -70,8 +70,8 @@ export const largeBlocks: Scenario = {
     });
     const sysfs = "cat /sys/class/block/$(basename $(readlink /dev/sbd-watchdog))/queue";
     assert.equal(await guarded.guest("a").shell(`${sysfs}/logical_block_size`), "4096");
-    await judgeProvenDeath(guarded, "a", await guarded.fence("a"));
-    await guarded.ready(["a"]);
+    const { death } = await judgeProvenDeath(guarded, "a", await guarded.fence("a"));
+    await guarded.returns("a", death);
     await guarded.everybodyElseLives("a");
   },
 };

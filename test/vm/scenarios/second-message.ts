@@ -41,7 +41,7 @@ export const secondMessage: Scenario = {
     }
     const messages = guarded.watch.events.filter(({ kind }) => kind === "fence").length;
     play.find(`${messages} message(s) were written for the two`);
-    await guarded.ready(["a"]);
+    await guarded.returns("a", death);
     await guarded.everybodyElseLives("a");
   },
 };

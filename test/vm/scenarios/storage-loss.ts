@@ -34,7 +34,7 @@ export const storageLossSurvives: Scenario = {
     await guarded.nobodyDies(3 * guarded.timing.longestLifeMs);
     const healedMs = monoMs();
     guest.sbdPort.heal();
-    await guarded.ready(["a"]);
+    await guarded.ready(["a"], healedMs);
     play.measure("from the disk's return to a heartbeat that all can see", monoMs() - healedMs);
     assert.equal(guest.boots.length, 1);
   },
@@ -54,9 +54,13 @@ export const arrayLoss: Scenario = {
     }
     play.tell("all lose the disk");
     await guarded.nobodyDies(2 * guarded.timing.longestLifeMs);
+    const healedMs = monoMs();
     for (const guest of cluster.guests) guest.sbdPort.heal();
     play.tell("the disk is back");
     await guarded.nobodyDies(guarded.timing.longestLifeMs);
-    await guarded.ready(cluster.guests.map(({ name }) => name));
+    await guarded.ready(
+      cluster.guests.map(({ name }) => name),
+      healedMs,
+    );
   },
 };

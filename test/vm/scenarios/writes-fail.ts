@@ -23,7 +23,7 @@ export const writesFail: Scenario = {
       guarded.longestLifeSum,
     );
     guest.sbdPort.heal();
-    await guarded.ready(["a"]);
+    await guarded.returns("a", death);
     await guarded.everybodyElseLives("a");
     assert.equal(guest.boots.length, 2, "it was reset once");
   },
