@@ -6,13 +6,18 @@ NATIVE := build/sys.node build/interpose.so
 CFLAGS := -O2 -fPIC -shared -std=gnu11 -Wall -Wextra -Werror
 SCENARIO ?= partition
 
-.PHONY: help setup test demo bench scenarios format clean
+.PHONY: help setup test demo sim mutants test-vm demo-vm bench scenarios format clean
 
 help:
-	@printf 'make demo [SCENARIO=%s]   a cluster loses a node and keeps its data\n' \
-	  'partition|storage-loss|frozen|agent-killed|healthy'
-	@printf 'make test    type-check, lint, build the native addon, run every test\n'
-	@printf 'make bench   speed of the wire format, one JSON line an operation\n'
+	@printf '%s\n' \
+	  'make demo [SCENARIO=name]     a cluster loses a node and keeps its data' \
+	  'make test                     type-check, lint, build the native addon, simulate, run every test' \
+	  'make sim [SEED=n|SEEDS=count SEED_START=n|HOURS=n] [NODES=n]   try to break the safety claim' \
+	  'make mutants                  break the protocol on purpose, and see who notices' \
+	  'make test-vm                  real kernels, a real watchdog, a real shared disk (40 minutes)' \
+	  'make demo-vm                  one fencing on real kernels, to watch' \
+	  'make bench                    speed of the wire format, one JSON line an operation' \
+	  'make scenarios                write the traces of scenario files anew'
 
 setup: node_modules/.installed $(NATIVE)
 
@@ -32,6 +37,18 @@ build/interpose.so: src/testing/native/interpose.c
 
 test: setup
 	@npm test --silent
+
+sim: setup
+	@npm run --silent sim
+
+mutants: setup
+	@node_modules/.bin/node sim/mutants/main.ts
+
+test-vm: setup
+	@node_modules/.bin/node test/vm/run-vm.ts
+
+demo-vm: setup
+	@node_modules/.bin/node test/vm/run-vm.ts --only 1 --timeline
 
 demo: setup
 	@npm run --silent demo -- --scenario $(SCENARIO)
