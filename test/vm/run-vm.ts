@@ -20,6 +20,7 @@ import type { Cluster } from "./cluster.ts";
 import { buildInitramfs } from "./initramfs.ts";
 import { monoMs } from "./monotonic.ts";
 import { qemuPackages, QemuPackagesError } from "./qemu-packages.ts";
+import type { QemuPackages } from "./qemu-packages.ts";
 import { playScenario, resultTable } from "./scenario.ts";
 import type { Scenario, ScenarioResult } from "./scenario.ts";
 import { agentKilled } from "./scenarios/agent-killed.ts";
@@ -166,6 +167,7 @@ async function main(): Promise<number> {
       const leftMs = budgetMs - (monoMs() - startedMs);
       if (leftMs <= 0) {
         results.push(notRun(scenario));
+        writeResults(results, packages);
         continue;
       }
       say(`${scenario.number}: ${scenario.name}`);
@@ -174,16 +176,9 @@ async function main(): Promise<number> {
       const why = result.reason === undefined ? "" : `: ${result.reason}`;
       say(`${scenario.number}: ${result.verdict} in ${took}${why}`);
       results.push(result);
+      writeResults(results, packages);
     }
     console.log(`\n${resultTable(results)}`);
-    mkdirSync(resultFolder, { recursive: true });
-    const report = {
-      at: new Date().toISOString(),
-      host: { kernel: release(), processors: cpus().length },
-      guests: { kernel: packages.kernelRelease, emulator: packages.qemuVersion },
-      scenarios: results,
-    };
-    writeFileSync(join(resultFolder, "results.json"), `${JSON.stringify(report, undefined, 2)}\n`);
     return results.every((result) => result.verdict === "passed") ? 0 : 1;
   } catch (error) {
     if (!(error instanceof QemuPackagesError)) throw error;
@@ -196,6 +191,19 @@ async function main(): Promise<number> {
   } finally {
     rmSync(workFolder, { recursive: true, force: true });
   }
+}
+
+/** After each scenario, so that an interrupted run leaves what it has. */
+function writeResults(results: readonly ScenarioResult[], packages: QemuPackages): void {
+  mkdirSync(resultFolder, { recursive: true });
+  const report = {
+    at: new Date().toISOString(),
+    tookMs: Math.round(monoMs() - startedMs),
+    host: { kernel: release(), processors: cpus().length },
+    guests: { kernel: packages.kernelRelease, emulator: packages.qemuVersion },
+    scenarios: results,
+  };
+  writeFileSync(join(resultFolder, "results.json"), `${JSON.stringify(report, undefined, 2)}\n`);
 }
 
 function chosenScenarios(only: string | undefined): readonly Scenario[] | undefined {
