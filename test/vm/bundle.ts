@@ -33,6 +33,7 @@ export function bundle(entry: string, cache: string, say: (line: string) => void
     "--target=node24",
     "--format=esm",
     "--log-level=error",
+    "--minify-whitespace",
     // Some of what is bundled is CommonJS and asks for Node's own modules by require().
     "--banner:js=import * as nodeModule from 'node:module'; const require = nodeModule.createRequire(import.meta.url);",
   ]);

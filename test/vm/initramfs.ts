@@ -63,7 +63,8 @@ export function buildInitramfs(
   const repository = cpio([
     ...repositoryEntries(contents),
     ...contents.bundled.map((program): CpioEntry => {
-      const data = bundle(join(contents.repository, program), packages.cache, say);
+      const code = bundle(join(contents.repository, program), packages.cache, say).toString();
+      const data = Buffer.from(withNamesInGuest(code));
       return { kind: "file", path: at(program).replace(/\.ts$/, ".js"), mode: 0o644, data };
     }),
   ]);
@@ -163,17 +164,16 @@ function* tree(
 
 /**
  * What Node would make of the file at every start, made once: an emulated processor takes seconds for
- * it. Names of the project's own files inside string literals change with the files.
+ * it. Names of files inside string literals change with the files.
  */
 function javascript(path: string, from: string): CpioEntry {
   const code = stripTypeScriptTypes(readFileSync(from, "utf8"));
-  const renamed = code.replaceAll(/(["'`][^"'`\s]*)\.ts(?=["'`])/g, "$1.js");
-  return {
-    kind: "file",
-    path: path.replace(/\.ts$/, ".js"),
-    mode: 0o644,
-    data: Buffer.from(renamed),
-  };
+  const data = Buffer.from(withNamesInGuest(code));
+  return { kind: "file", path: path.replace(/\.ts$/, ".js"), mode: 0o644, data };
+}
+
+function withNamesInGuest(code: string): string {
+  return code.replaceAll(/(["'`][^"'`\s]*)\.ts(?=["'`])/g, "$1.js");
 }
 
 /** The named packages of the flat `node_modules` and all that they depend on. */

@@ -99,8 +99,11 @@ const SELF_CHECKS_FROM = 101;
 const NPM_PACKAGES = ["commander"];
 /** What busybox lacks. */
 const FILES = new Map([["/usr/bin/chrt", "/usr/bin/chrt"]]);
-/** Has npm dependencies of its own. */
+/** It has npm dependencies of its own. */
 const BUNDLED = ["src/agent/api/main.ts"];
+
+// Stripping types by hand is experimental, which is no news to whoever watches the guests.
+process.removeAllListeners("warning");
 
 const repository = join(import.meta.dirname, "../..");
 const resultFolder = join(repository, "build/vm");
