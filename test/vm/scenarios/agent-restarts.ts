@@ -4,8 +4,8 @@ import { GuardedCluster } from "../guarded-cluster.ts";
 import { monoMs } from "../monotonic.ts";
 import type { Scenario } from "../scenario.ts";
 
-/** An emulated processor starts Node in 2 to 4 s, which a restarted agent must do within W. */
-const WATCHDOG_S = 15;
+/** A restarted agent must pet within W, and an emulated processor takes 3 to 9 s to start one. */
+const WATCHDOG_S = 20;
 
 export const messageDuringRestart: Scenario = {
   number: 15,
