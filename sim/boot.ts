@@ -5,6 +5,8 @@ import type { Machine } from "./machine.ts";
 import { RunMemory } from "./run-memory.ts";
 
 const FIRST_RESTART_MS = 1_000;
+/** Within the slack of every contract. */
+const SLEEP_MS_MAX = 1_000;
 const BACKOFF_MS = 10_000;
 const BACKOFF_MS_MAX = 300_000;
 const BACKOFF_FORGOTTEN_AFTER_MS = 600_000;
@@ -29,6 +31,8 @@ export class Boot {
   pausedMs = 0;
   /** The kernel shuts down and hangs: workloads still write, nobody pets. */
   shuttingDown = false;
+  /** A fault outside the claim has taken it beyond T + 2W, as was to be shown. */
+  beyondBounds = false;
   #hazardMs = Infinity;
   #starts = 0;
   #restarts = 0;
@@ -172,6 +176,7 @@ export class Boot {
   /** Everything stands still, the watchdog too. */
   sleep(forMs: number, clocks: "count-it" | "miss-it"): void {
     const { timeline } = this.machine.world;
+    this.beyondBounds ||= forMs > SLEEP_MS_MAX;
     this.guard.pauseHardware(timeline.nowMs);
     this.freeze(forMs);
     timeline.after(forMs, () => {

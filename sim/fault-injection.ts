@@ -219,6 +219,7 @@ function injectIntoMachine(world: World, machine: Machine, fault: Fault): void {
     case "admin-reboot":
       if (boot !== null) {
         boot.shuttingDown = true;
+        boot.beyondBounds = true;
         boot.guard.close("without", nowMs);
         boot.guard.stopByKernel();
         agent?.end("process");

@@ -133,7 +133,7 @@ function fencerTrouble(
   victim: number,
   anchorMs: number,
 ): Fault[] {
-  const kind = random.weighted(kinds.filter(([known]) => FENCER_KINDS.includes(known)));
+  const kind = random.weighted(kinds.filter(([known]) => FENCER_KINDS.has(known)));
   const atMs = anchorMs + offsetMs(random, schedule);
   const spreadMs = random.chance(0.5) ? 0 : random.next() * schedule.timeoutMs;
   const fault = {
@@ -157,7 +157,7 @@ function fencerTrouble(
   return random.chance(0.5) ? [request, ...faults] : faults;
 }
 
-const FENCER_KINDS: readonly FaultKind[] = [
+const FENCER_KINDS: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "path-slow",
   "path-eio",
   "path-hang",
@@ -171,7 +171,7 @@ const FENCER_KINDS: readonly FaultKind[] = [
   "os-freeze",
   "worker-died",
   "rollout",
-];
+]);
 
 const USUAL_WEIGHTS: Readonly<Partial<Record<FaultKind, number>>> = {
   "network-cut": 5,
@@ -206,7 +206,7 @@ function offsetMs(random: Random, { timeoutMs, watchdogMs }: Schedule): number {
     : Math.max(0, interesting + random.between(-0.1, 0.15) * msgwaitMs);
 }
 
-const MOMENTARY: readonly FaultKind[] = [
+const MOMENTARY: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "lost-write",
   "late-write",
   "torn-write",
@@ -227,12 +227,12 @@ const MOMENTARY: readonly FaultKind[] = [
   "confirm-off",
   "contract-shorter",
   "node-deleted",
-];
+]);
 
 function lengthMs(random: Random, schedule: Schedule, kind: FaultKind): number {
   const { timeoutMs, watchdogMs } = schedule;
   const { msgwaitMs } = deriveTiming(schedule);
-  if (MOMENTARY.includes(kind)) {
+  if (MOMENTARY.has(kind)) {
     return 0;
   }
   if (kind === "suspend-short") {

@@ -118,7 +118,7 @@ export class Invariants {
     this.#obligations.set(nodeID, obligation);
     this.#world.timeline.after(this.#longestLifeMs(), () => {
       const stands = this.#obligations.get(nodeID) === obligation && readsSlot(boot, nodeID);
-      if (stands && boot.alive && boot.armed && this.#wanted(boot, nowMs)) {
+      if (stands && boot.alive && boot.armed && !boot.beyondBounds && this.#wanted(boot, nowMs)) {
         this.fail(
           "S3",
           `${boot.machine.nodeName} (${boot.bootID}) was ordered dead at ${nowMs / 1_000} s and lives`,

@@ -52,17 +52,15 @@ function dropPart(
 }
 
 function shorten(schedule: Schedule, fails: (candidate: Schedule) => boolean): Schedule {
-  let best = schedule;
-  for (const index of schedule.faults.keys()) {
-    for (const share of [0.25, 0.5, 0.75]) {
-      const faults = best.faults.map((fault, at) =>
-        at === index ? { ...fault, forMs: Math.round(fault.forMs * share) } : fault,
+  const faults = [...schedule.faults];
+  for (const [index, fault] of schedule.faults.entries()) {
+    const shorter = [0.25, 0.5, 0.75]
+      .map((share) => ({ ...fault, forMs: Math.round(fault.forMs * share) }))
+      .find(
+        (candidate) =>
+          fault.forMs > 0 && fails({ ...schedule, faults: faults.with(index, candidate) }),
       );
-      if (best.faults[index]!.forMs > 0 && fails({ ...best, faults })) {
-        best = { ...best, faults };
-        break;
-      }
-    }
+    faults[index] = shorter ?? fault;
   }
-  return best;
+  return { ...schedule, faults };
 }

@@ -535,9 +535,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "sim/agent-api.ts",
-        find: "      () => this.#call(() => api.openRequests(nodeName), hear),",
-        replace:
-          "      () => this.#call(() => (this.#agent.world.timeline.nowMs % 1000 < 1001 ? 0 : api.openRequests(nodeName)), hear),",
+        find: "this.#call(() => api.openRequests(nodeName), hear);",
+        replace: "this.#call(() => api.openRequests(nodeName) * 0, hear);",
       },
     ],
     hint: {
