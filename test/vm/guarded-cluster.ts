@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { OnStorageLoss } from "../../src/protocol/device-header.ts";
@@ -81,8 +82,10 @@ export class GuardedCluster {
       strideBytes,
       this.#names.map((_, index) => index + 1),
     );
+    const history = join(cluster.folder, "slots.log");
     cluster.onStop(() => {
       this.watch.close();
+      writeFileSync(history, this.watch.history());
     });
   }
 
@@ -321,11 +324,11 @@ export class GuardedCluster {
     await this.#judgeWork(name);
   }
 
-  /** The slowest pass that any heartbeat so far told of. */
-  slowestPass(): number {
+  /** The slowest pass that any heartbeat after `sinceMs` told of. */
+  slowestPass(sinceMs: number): number {
     return Math.max(
       ...this.watch.events.map((event) =>
-        event.kind === "heartbeat" ? event.record.passLatencyMs : 0,
+        event.kind === "heartbeat" && event.atMs > sinceMs ? event.record.passLatencyMs : 0,
       ),
     );
   }

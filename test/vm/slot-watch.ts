@@ -86,6 +86,18 @@ export class SlotWatch {
     }
   }
 
+  /** Everything that came to stand on the disk, a line each; times are this machine's monotonic. */
+  history(): string {
+    return this.events
+      .map(({ atMs, nodeID, ...event }) => {
+        const record = JSON.stringify(event.record, (_, value: unknown) =>
+          typeof value === "bigint" ? String(value) : value,
+        );
+        return `${(atMs / 1000).toFixed(3)} slot ${nodeID} ${event.kind} ${record}\n`;
+      })
+      .join("");
+  }
+
   close(): void {
     clearInterval(this.#timer);
   }

@@ -1,4 +1,5 @@
 import { GuardedCluster } from "../guarded-cluster.ts";
+import { monoMs } from "../monotonic.ts";
 import type { Scenario } from "../scenario.ts";
 
 const SLOW_MS = 200;
@@ -17,9 +18,10 @@ export const diskSlow: Scenario = {
           ">/dev/null 2>&1 & echo $!",
       );
     }
+    const slowMs = monoMs();
     play.tell(`every I/O takes ${SLOW_MS} ms, and all guests read the device in a loop`);
     await guarded.nobodyDies(FOR_MS);
-    const slowest = guarded.slowestPass();
+    const slowest = guarded.slowestPass(slowMs);
     play.measure("the slowest pass that an agent reported", slowest, {
       fromMs: SLOW_MS,
       toMs: guarded.timing.timeoutMs,
