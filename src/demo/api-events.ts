@@ -10,7 +10,12 @@ export type ApiEvent = { readonly tMs: number } & (
   | { readonly kind: "finalizer" }
   | { readonly kind: "fencer-named"; readonly agent: string }
   | { readonly kind: "durable" }
-  | { readonly kind: "evidence"; readonly evidence: string; readonly detail: string }
+  | {
+      readonly kind: "evidence";
+      readonly evidence: string;
+      readonly bootID: string;
+      readonly detail: string;
+    }
   | { readonly kind: "declared" }
   | { readonly kind: "concluded"; readonly succeeded: string; readonly message: string }
   | { readonly kind: "tainted"; readonly nodeName: string; readonly taint: string }
@@ -82,8 +87,9 @@ function eventsOfRequest(object: unknown, tMs: number): ApiEvent[] {
   }
   const evidence = textAt(fencing, "evidence", "kind");
   if (evidence !== "") {
+    const bootID = textAt(fencing, "evidence", "bootID");
     const detail = textAt(fencing, "evidence", "detail");
-    events.push({ tMs, kind: "evidence", evidence, detail });
+    events.push({ tMs, kind: "evidence", evidence, bootID, detail });
   }
   for (const condition of listAt(object, "status", "conditions")) {
     const status = textAt(condition, "status");

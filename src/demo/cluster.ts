@@ -33,7 +33,7 @@ export const WATCHDOG_SECONDS = 6;
 export const NODE_NAMES = ["worker-1", "worker-2", "worker-3", "worker-4"] as const;
 
 const OPERATOR_NAMES = ["sbd-operator-a", "sbd-operator-b"] as const;
-const BOOT_DELAY_MS = 1_500;
+const BOOT_DELAY_MS = 4_000;
 const WRITE_EVERY_MS = 100;
 const LEASE_SECONDS = 4;
 const NODE_FLAGS = ["--max-old-space-size=96"];

@@ -46,13 +46,18 @@ type Run = {
   readonly stage: Stage;
   struckMs: number | null;
   requestedMs: number | null;
-  condemnedBoot: string;
+  /** The boot that is struck: the workload's first owner. */
+  struckBoot: string;
+  /** It, and every boot that a fence message is addressed to. */
+  readonly condemned: Set<string>;
+  /** When each boot died, but for those that were switched off. */
+  readonly deaths: Map<string, number>;
+  /** The boot that the evidence is about. */
+  provenBoot: string | null;
   fenceWrittenMs: number | null;
   ackMs: number | null;
-  diedMs: number | null;
   declaredMs: number | null;
   evidence: string | null;
-  falseFences: number;
   leaderKilled: boolean;
   /** When each step was first seen, by whoever saw it: API server, device, machine. */
   readonly steps: Map<Step, number>;
@@ -90,13 +95,14 @@ export async function runScenario(
     stage,
     struckMs: null,
     requestedMs: null,
-    condemnedBoot: "",
+    struckBoot: "",
+    condemned: new Set(),
+    deaths: new Map(),
+    provenBoot: null,
     fenceWrittenMs: null,
     ackMs: null,
-    diedMs: null,
     declaredMs: null,
     evidence: null,
-    falseFences: 0,
     leaderKilled: false,
     steps: new Map(),
   };
@@ -148,7 +154,8 @@ async function startUp(run: Run): Promise<void> {
 async function loseNode(run: Run): Promise<void> {
   const { cluster, scenario } = run;
   const { machine, faults } = cluster.node(TARGET);
-  run.condemnedBoot = machine.bootID;
+  run.struckBoot = machine.bootID;
+  run.condemned.add(machine.bootID);
   switch (scenario) {
     case "partition":
     case "leader-killed":
@@ -174,7 +181,10 @@ async function loseNode(run: Run): Promise<void> {
     machine.kill("agent", "SIGKILL");
     say(run, "its agent is killed -9 and not restarted: closing pets the watchdog");
   }
-  const moved = await tryUntil(() => newLines(run).length >= LINES_AFTER, MOVED_WITHIN_MS);
+  const moved = await tryUntil(
+    () => run.declaredMs !== null && newLines(run).length >= LINES_AFTER,
+    MOVED_WITHIN_MS,
+  );
   if (moved) {
     await delay(AFTERWARDS_MS);
   }
@@ -261,13 +271,9 @@ function watchMachines(run: Run): () => void {
 }
 
 function onDeath(run: Run, name: string, bootID: string, cause: string, tMs: number): void {
-  if (bootID === run.condemnedBoot) {
-    run.diedMs = tMs;
-    say(run, `${name} is dead (${cause})`, tMs);
-    return;
-  }
-  run.falseFences += 1;
-  say(run, `${name} DIED though nobody condemned that boot (${cause})`, tMs);
+  run.deaths.set(bootID, tMs);
+  const why = run.condemned.has(bootID) ? "" : ", though nobody condemned that boot";
+  say(run, `${name} is dead (${cause})${why}`, tMs);
 }
 
 function onSlot(run: Run, observed: Observed): void {
@@ -276,6 +282,7 @@ function onSlot(run: Run, observed: Observed): void {
       run.fenceWrittenMs ??= observed.tMs;
       seen(run, "message written", observed.tMs);
       const { epoch, fencerName, targetBootID } = observed.record;
+      run.condemned.add(targetBootID);
       say(
         run,
         `a fence message stands in the slot of ${TARGET}: epoch ${epoch}, by ${fencerName}, to ` +
@@ -289,7 +296,7 @@ function onSlot(run: Run, observed: Observed): void {
       say(run, `${TARGET} acknowledges: it will die`, observed.tMs);
       return;
     case "beats":
-      if (run.struckMs !== null && observed.record.bootID !== run.condemnedBoot) {
+      if (run.struckMs !== null && observed.record.bootID !== run.struckBoot) {
         say(run, `${TARGET} beats in boot ${short(observed.record.bootID)}`, observed.tMs);
       }
       return;
@@ -323,6 +330,7 @@ function onApi(run: Run, event: ApiEvent): void {
       return;
     case "evidence":
       run.evidence = event.evidence;
+      run.provenBoot = event.bootID;
       say(run, `PROVEN DEAD, ${event.evidence}: ${event.detail}`, event.tMs);
       return;
     case "declared":
@@ -386,40 +394,34 @@ function killLeader(run: Run): void {
 }
 
 function result(run: Run): DemoResult {
-  const { scenario, condemnedBoot } = run;
+  const { scenario, struckBoot, deaths, condemned } = run;
   const { everybodyLives: livesOn } = SCENARIOS[scenario];
-  const old = run.cluster.lines().filter(({ bootID }) => bootID === condemnedBoot);
+  const old = run.cluster.lines().filter(({ bootID }) => bootID === struckBoot);
   const first = newLines(run)[0]?.tMs ?? null;
   const last = old.at(-1)?.tMs ?? null;
   const fenced = run.declaredMs !== null && first !== null;
-  const nobodyDied = run.falseFences === 0 && run.diedMs === null;
   const leaderWasKilled = scenario !== "leader-killed" || run.leaderKilled;
+  const asItShould = livesOn ? deaths.size === 0 : fenced && leaderWasKilled;
   return {
     scenario,
     target: TARGET,
-    outcome: livesOn
-      ? nobodyDied
-        ? "none"
-        : "failed"
-      : fenced && leaderWasKilled
-        ? "fenced"
-        : "failed",
+    outcome: asItShould ? (livesOn ? "none" : "fenced") : "failed",
     evidence: run.evidence,
     fenceWrittenMs: sinceRequest(run, run.fenceWrittenMs),
     ackMs: sinceRequest(run, run.ackMs),
-    deadMs: sinceRequest(run, run.diedMs),
+    deadMs: sinceRequest(run, deaths.get(run.provenBoot ?? struckBoot) ?? null),
     declaredMs: sinceRequest(run, run.declaredMs),
     oldOwnerLastWriteMs: livesOn ? null : sinceRequest(run, last),
     newOwnerFirstWriteMs: sinceRequest(run, first),
-    falseFences: run.falseFences,
+    falseFences: [...deaths.keys()].filter((bootID) => !condemned.has(bootID)).length,
   };
 }
 
 /** What the workload has written elsewhere since its node was lost. */
 function newLines(run: Run): readonly NumberedLine[] {
-  return run.condemnedBoot === ""
+  return run.struckBoot === ""
     ? []
-    : run.cluster.lines().filter(({ bootID }) => bootID !== run.condemnedBoot);
+    : run.cluster.lines().filter(({ bootID }) => bootID !== run.struckBoot);
 }
 
 function slotOf(run: Run, nodeName: string): number {
