@@ -16,6 +16,7 @@ import type { Schedule } from "./schedule.ts";
  * - `leave-unheard`   its `leaving` is lost, its next agent late, and somebody wants it dead
  * - `two-requests`    one request is deleted while another waits by a message not read yet
  * - `stale-clear`     the clearing for one request lands late, when another waits by its message
+ * - `blind-fencer`    so, and whoever waits by it cannot read the device meanwhile
  * - `isolated-return` dies for want of storage, comes back without network, and gets that back after M
  * - `unheard-order`   messages to it are lost, torn or late, and then its storage goes
  * - `slow-pass`       a pass that takes almost T, and then its storage goes
@@ -117,6 +118,20 @@ const PATTERNS = {
       [0, "sysrq-broken"],
     ];
   },
+  "blind-fencer": (draw: Draw): Step[] => {
+    const { random, schedule, victim, msgwaitMs } = draw;
+    const blindMs = random.between(30_000, 44_000);
+    return [
+      ...PATTERNS["stale-clear"](draw),
+      ...othersThan(victim, schedule).map((node): Step => [
+        blindMs,
+        "path-hang",
+        msgwaitMs * 1.2,
+        0,
+        node,
+      ]),
+    ];
+  },
   "isolated-return": ({ random, schedule, msgwaitMs }: Draw): Step[] => {
     const orderedMs =
       schedule.timeoutMs + schedule.watchdogMs * 2 + random.between(60_000, 200_000);
@@ -166,6 +181,7 @@ const PATTERNS = {
   },
   "split-alone": ({ random, schedule, msgwaitMs }: Draw): Step[] => [
     [0, "agent-cut", msgwaitMs * 3],
+    [0, "wall-step", 0, -3_600_000],
     [random.between(0, 1_000), "split-at-start", 2_000 + schedule.passMs * random.between(1, 4)],
     [schedule.timeoutMs * random.between(0.3, 2), "request"],
   ],

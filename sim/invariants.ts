@@ -272,7 +272,8 @@ export class Invariants {
       .requestsFor(boot.machine.nodeName)
       .some(
         ({ finalizerMs, concludedMs, fencingSucceeded }) =>
-          finalizerMs <= landedMs && (concludedMs === null || fencingSucceeded === "True"),
+          finalizerMs <= landedMs &&
+          (concludedMs === null || (fencingSucceeded === "True" && concludedMs >= landedMs)),
       );
   }
 

@@ -438,11 +438,11 @@ export const MUTANTS: readonly Mutant[] = [
           "    moving: [...state.sightings.heartbeats.values()].flatMap(({ nodeID, slot }) => slot.kind === 'heartbeat' && Number(state.lastWallNs - slot.record.timestampNs) / 1e6 < timing.timeoutMs ? [nodeID] : []).toSorted((a, b) => a - b),",
       },
     ],
-    hint: { weights: { "wall-step": 15, "network-cut": 10 }, promise: "rough" },
+    hint: { pattern: "split-alone", promise: "rough" },
   },
   {
     name: "success-without-rereading",
-    says: "after M declares by what it read before M",
+    says: "after M declares by what it read before M, and no leader names another fencer",
     patches: [
       {
         file: `${FENCING}/bounded.ts`,
@@ -464,16 +464,17 @@ export const MUTANTS: readonly Mutant[] = [
         find: "  if (last.startedMs < countFromMs(fence) + timing.msgwaitMs) {",
         replace: "  if (timing.msgwaitMs < 0) {",
       },
+      {
+        // The leader names another fencer when one does not report; without that the error shows.
+        file: "sim/leader-model.ts",
+        find: "const patienceMs = 15_000 + 3 * schedule.passMs;",
+        replace: "const patienceMs = 1e9;",
+      },
     ],
     hint: {
-      weights: {
-        "agent-stall": 10,
-        "path-hang": 20,
-        "array-hang": 10,
-        "network-cut": 25,
-        "late-write": 8,
-        rollout: 6,
-      },
+      pattern: "blind-fencer",
+      passes: "each-p",
+      onStorageLoss: "SurviveWithApi",
       promise: "rough",
     },
   },
