@@ -77,6 +77,8 @@ export const largeBlocks: Scenario = {
 };
 
 const TESTED_S = 5;
+/** The driver takes no less than 3 s, and half of W is what it is set to. */
+const TCO_WATCHDOG_S = 8;
 
 /** The driver resets at its second expiry, so that the agent must set half of W. */
 export const tco: Scenario = {
@@ -86,6 +88,7 @@ export const tco: Scenario = {
     const guarded = await GuardedCluster.start(cluster, play, {
       control: "device",
       names: ["a", "b"],
+      watchdogSeconds: TCO_WATCHDOG_S,
       watchdog: { driver: "iTCO_wdt", parameters: {} },
     });
     const guest = guarded.guest("a");

@@ -2,6 +2,8 @@ import { GuardedCluster } from "../guarded-cluster.ts";
 import { monoMs } from "../monotonic.ts";
 import type { Scenario } from "../scenario.ts";
 
+/** Long enough that the node does not die of the failing writes before it reads the message. */
+const TIMEOUT_S = 30;
 /** Past everything that the device's format uses. */
 const CACHED_FROM = 3 << 20;
 
@@ -15,6 +17,7 @@ export const rebootMethod: Scenario = {
   run: async (cluster, play) => {
     const guarded = await GuardedCluster.start(cluster, play, {
       control: "device",
+      timeoutSeconds: TIMEOUT_S,
       agentEnvironment: { SBD_REBOOT_METHOD: "systemctl-reboot" },
     });
     const guest = guarded.guest("a");
@@ -38,10 +41,11 @@ export const rebootMethod: Scenario = {
     );
     play.tell("writes of a fail, and some hang in its cache", hangsMs);
     const fencing = await guarded.fence("a");
+    const durableMs = await fencing.durable(20_000);
     const { longestLifeSum } = guarded;
     const { longestLifeMs } = guarded.timing;
-    const death = await guarded.death("a", hangsMs, 4 * longestLifeMs);
-    guarded.judgeDeath("from the failure", hangsMs, death, longestLifeMs, longestLifeSum);
+    const death = await guarded.death("a", durableMs, 4 * longestLifeMs);
+    guarded.judgeDeath("from the durable message", durableMs, death, longestLifeMs, longestLifeSum);
     const warned = guest.console.lines.find(({ text }) => /systemctl-reboot/.test(text));
     play.find(
       `the agent of a said: ${warned?.text.slice(0, 300) ?? "nothing of systemctl-reboot"}`,
