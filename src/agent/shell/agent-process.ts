@@ -400,7 +400,8 @@ export function runAgent(options: AgentProcessOptions): void {
       attempt(
         () => {
           hostState.endInOrder();
-          if (state.watchdog.kind === "released") {
+          // Released on the API's word alone, its slot still tells of an armed boot on this device.
+          if (state.watchdog.kind === "released" && state.lastWritten?.leaving === true) {
             hostState.disown();
           }
         },
