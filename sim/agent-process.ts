@@ -316,7 +316,9 @@ export class AgentProcess {
 
   #exit(code: number): void {
     if (code === 0) {
-      this.boot.run.endInOrder({ released: this.state.watchdog.kind === "released" });
+      const { watchdog, lastWritten } = this.state;
+      const released = watchdog.kind === "released" && lastWritten?.leaving === true;
+      this.boot.run.endInOrder({ released });
     }
     this.#say(`exits with ${code}`);
     this.end("process");

@@ -53,7 +53,7 @@ export class Invariants {
   readonly #owners = new Map<number, SlotOwner>();
   /** True time the message was durable that each request's proof rests on. */
   readonly #durableMs = new Map<string, number>();
-  /** The node that each request's proof claims dead. */
+  /** UID of the Node that each request's proof claims dead; one deleted since is another's word. */
   readonly #claims = new Map<string, string>();
   readonly #lone: {
     readonly request: Remediation;
@@ -168,7 +168,8 @@ export class Invariants {
     }
     const durableMs = Math.max(this.#landedMs.get(key) ?? -Infinity, request.finalizerMs);
     this.#durableMs.set(uid, durableMs);
-    this.#claims.set(uid, fencer.config.target.nodeName);
+    const { nodeName } = fencer.config.target;
+    this.#claims.set(uid, this.#world.api.nodes.get(nodeName)?.uid ?? "");
     this.#allDead(fencer.config.target.nodeName, evidence, durableMs);
   }
 
@@ -185,13 +186,11 @@ export class Invariants {
 
   /** A kubelet has read its Node without NoExecute: from now on its boot may be given pods. */
   admitted(boot: Boot): void {
-    for (const [uid, nodeName] of this.#claims) {
+    const nodeUID = boot.kubelet.heldPodsUnder;
+    for (const [uid, claimed] of this.#claims) {
       const open = this.#world.api.remediations.has(uid);
-      if (
-        open &&
-        nodeName === boot.machine.nodeName &&
-        boot.startedMs < this.#durableMs.get(uid)!
-      ) {
+      if (open && claimed === nodeUID && boot.startedMs < this.#durableMs.get(uid)!) {
+        const { nodeName } = boot.machine;
         this.fail("S1", `${nodeName} is claimed dead, and older ${boot.bootID} may be given pods`);
       }
     }
