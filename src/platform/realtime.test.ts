@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
+import os from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { setOomScoreAdjustment } from "./realtime.ts";
+import { setNiceness, setOomScoreAdjustment } from "./realtime.ts";
 import { hostTree } from "./testing/temporary-directory.ts";
 
 const skip = process.getuid?.() === 0 ? false : "locking memory needs root";
@@ -74,4 +75,16 @@ test("the OOM score is written, refused with a reason, and checked", () => {
   assert.equal(fs.readFileSync(join(process, "oom_score_adj"), "utf8"), "-900");
   assert.equal(setOomScoreAdjustment(500, "/nonexistent").kind, "refused");
   assert.throws(() => setOomScoreAdjustment(1001, process), RangeError);
+});
+
+test("a process goes before others where it may, and says why where it may not", { skip }, (t) => {
+  const before = os.getPriority();
+  t.after(() => os.setPriority(before));
+  assert.deepEqual(setNiceness(-5), { kind: "granted" });
+  assert.equal(os.getPriority(), -5);
+  const module = new URL("realtime.ts", import.meta.url).href;
+  const script = `import { setNiceness } from ${JSON.stringify(module)}; console.log(JSON.stringify(setNiceness(-20)));`;
+  const flags = ["--bounding-set=-sys_nice", process.execPath, "--input-type=module", "-e", script];
+  const { stdout } = spawnSync("setpriv", flags, { encoding: "utf8" });
+  assert.match(stdout, /refused.*CAP_SYS_NICE/);
 });

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createKubeClient } from "../../kube/kube-client.ts";
 import { KubeConfigError, loadKubeConfig } from "../../kube/kube-config.ts";
 import { STATE_DIRECTORY_DEFAULT } from "../../platform/host-state.ts";
-import { setOomScoreAdjustment } from "../../platform/realtime.ts";
+import { setNiceness, setOomScoreAdjustment } from "../../platform/realtime.ts";
 import { readAgentOptions, type AgentOptions } from "../shell/agent-options.ts";
 import type { ToCore } from "../shell/api-message.ts";
 import { API_SOCKET } from "../shell/api-socket.ts";
@@ -24,6 +24,8 @@ const CONFIG_AGAIN_AFTER_MS = 30_000;
 
 function main(): void {
   setOomScoreAdjustment(OOM_SCORE_ADJUSTMENT);
+  // The core process goes before everything, and this one inherits that.
+  setNiceness(0);
   const options = readAgentOptions(process.argv.slice(2), process.env);
   const fields = { node: options.nodeName, process: "api" };
   const logger = createLineLogger(STANDARD_OUTPUT, options.logLevel, fields);

@@ -11,7 +11,7 @@ import {
   STATE_DIRECTORY_DEFAULT,
   type HostState,
 } from "../../platform/host-state.ts";
-import { lockMemory, setOomScoreAdjustment } from "../../platform/realtime.ts";
+import { lockMemory, setNiceness, setOomScoreAdjustment } from "../../platform/realtime.ts";
 import { openSysrq, type Sysrq, SysrqError } from "../../platform/sysrq.ts";
 import { watchdogName } from "../../platform/watchdog-holder.ts";
 import { inspectWatchdog } from "../../platform/watchdog-inspection.ts";
@@ -33,6 +33,8 @@ import { createWatchdogControl, lookAtWatchdog } from "./watchdog-control.ts";
 
 /** Never chosen by the kernel when memory runs out; the API process goes first. */
 const OOM_SCORE_ADJUSTMENT = -997;
+/** Before every ordinary process; the disk worker, started later, has it too. */
+const NICENESS = -20;
 const STANDARD_OUTPUT = 1;
 const REMIND_EVERY_MS = 60_000;
 /** The API process starts and asks within the first of these. */
@@ -67,6 +69,7 @@ function start(options: AgentOptions, logger: LineLogger): void {
   for (const [wish, outcome] of [
     ["locked memory", lockMemory()],
     ["oom_score_adj", setOomScoreAdjustment(OOM_SCORE_ADJUSTMENT)],
+    ["priority", setNiceness(NICENESS)],
   ] as const) {
     if (outcome.kind === "refused") {
       logger.log("warn", `going on without ${wish}: ${outcome.reason}`);
