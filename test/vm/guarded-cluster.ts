@@ -125,6 +125,9 @@ export class GuardedCluster {
     await cluster.start(names.map((name) => ({ name, settings: guarded.settingsOf(name) })));
     play.tell(`${names.length} guests have booted`);
     await guarded.ready(names);
+    for (const { name, boots } of cluster.guests) {
+      if (boots.length > 1) throw new Error(`${name} was reset before anything was done to it.`);
+    }
     play.measure("from power on to all agents armed and seeing each other", monoMs() - startedMs);
     play.tell("all agents are armed and see each other");
     return guarded;
