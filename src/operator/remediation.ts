@@ -257,6 +257,12 @@ function afterProof(
     return showMoment(remediation, "finished", "", moment.wall);
   }
   const { remediationStrategy } = remediation.spec;
+  // A proof may be quicker than the taint: without it, a later boot could be given its pods again.
+  const tainted =
+    remediationStrategy === "None" ? [] : taintForFencing(node, "NoExecute", moment.wall);
+  if (tainted.length > 0) {
+    return tainted;
+  }
   const release = releaseWork(snapshot, node, deadBootID, remediationStrategy, moment.wall);
   return release.released
     ? [
