@@ -181,22 +181,6 @@ export class AgentApi {
     }, hear);
   }
 
-  /** Agents never touch Nodes: the leader sees the wish in the request's status. */
-  raiseTaint(nodeName: string): void {
-    const { api } = this.#agent.world;
-    this.#call(
-      () => {
-        for (const request of api.requestsFor(nodeName)) {
-          if (request.fencing !== null && this.#namesUs(request) && !request.fencing.wantsTaint) {
-            request.fencing.wantsTaint = true;
-            api.touch(request);
-          }
-        }
-      },
-      () => undefined,
-    );
-  }
-
   /** On the resourceVersion of the GET that granted it: a request changed since is read again first. */
   declare(uid: string, evidence: Evidence, recorded: () => void): void {
     const version = this.#versions.get(uid);

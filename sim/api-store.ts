@@ -38,7 +38,6 @@ export type FencingOfRequest = {
   epoch: number;
   reportedMs: number;
   state: FencerReport["state"];
-  wantsTaint: boolean;
   evidence: Evidence | null;
   unfencable: string | null;
   /** Fencers whose write is in flight, by name. */

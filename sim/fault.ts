@@ -71,6 +71,10 @@ export const FAULTS = {
     "another machine takes the node's name; detail 1: the old one runs on without network or storage",
     "old runs on",
   ),
+  "two-machines": inside(
+    "another machine takes the node's name, and the old one runs on: its kubelet is cut off, its " +
+      "storage comes back",
+  ),
   "wall-step": inside("the wall clock steps by so many ms", "ms"),
   "network-cut": inside("neither kubelet nor agent of the node reach the API"),
   "agent-cut": inside("the node's agent does not reach the API"),
@@ -93,10 +97,6 @@ export const FAULTS = {
     "as split-storage, from a new start of the agent on; its first writes for `for` reach both halves",
   ),
   "queued-io": outside("data I/O of the node stays queued in the array beyond the node's death"),
-  "two-machines": outside(
-    "another machine takes the node's name, and the old one runs on: its kubelet is cut off, its " +
-      "storage comes back",
-  ),
   "admin-reboot": outside("an administrator calls reboot(2), which stops the watchdog and hangs"),
   "autonomous-kubelet": outside("the node's kubelet starts pods without asking the API"),
 } as const satisfies Record<string, FaultFacts>;

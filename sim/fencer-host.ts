@@ -136,9 +136,6 @@ export class FencerHost {
           this.dispatch(nodeName, { type: "node-read", reading });
         });
         return;
-      case "raise-taint":
-        api.raiseTaint(nodeName);
-        return;
       case "declare":
         api.declare(effect.uid, effect.evidence, () => {
           for (const name of [...this.fencers.keys()]) {

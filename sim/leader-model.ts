@@ -115,7 +115,7 @@ export class LeaderModel implements Leader {
     const { timeline, schedule } = this.#world;
     const { fencing } = request;
     const patienceMs = 15_000 + 3 * schedule.passMs;
-    if (fencing?.wantsTaint === true && !node.noExecute) {
+    if (fencing?.state === "Durable" && !node.noExecute) {
       this.#taint(request.nodeName, "NoExecute");
     }
     const silentMs =
@@ -136,7 +136,6 @@ export class LeaderModel implements Leader {
         epoch: now.fencing?.epoch ?? 0,
         reportedMs: -Infinity,
         state: "Waiting",
-        wantsTaint: now.fencing?.wantsTaint ?? false,
         evidence: null,
         unfencable: null,
         writers: now.fencing?.writers ?? [],

@@ -260,12 +260,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: `${FENCING}/bounded.ts`,
         find: "  return readSince && !sameFenceSlot",
-        replace: "  return readSince && fenceIsOurs && !sameFenceSlot",
-      },
-      {
-        file: `${FENCING}/bounded.ts`,
-        find: "type Lack = readonly",
-        replace: "const fenceIsOurs = false;\ntype Lack = readonly",
+        replace: "  return readSince && Math.min(0, 1) > 0 && !sameFenceSlot",
       },
     ],
     hint: { pattern: "two-requests", promise: "rough" },
@@ -282,12 +277,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: `${FENCING}/bounded.ts`,
         find: "  return readSince && !sameFenceSlot",
-        replace: "  return readSince && fenceIsOurs && !sameFenceSlot",
-      },
-      {
-        file: `${FENCING}/bounded.ts`,
-        find: "type Lack = readonly",
-        replace: "const fenceIsOurs = false;\ntype Lack = readonly",
+        replace: "  return readSince && Math.min(0, 1) > 0 && !sameFenceSlot",
       },
     ],
     hint: { pattern: "stale-clear", promise: "rough" },
@@ -335,17 +325,12 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: `${FENCING}/bounded.ts`,
         find: "  return readSince && !sameFenceSlot",
-        replace: "  return readSince && fenceIsOurs && !sameFenceSlot",
-      },
-      {
-        file: `${FENCING}/bounded.ts`,
-        find: "type Lack = readonly",
-        replace: "const fenceIsOurs = false;\ntype Lack = readonly",
+        replace: "  return readSince && Math.min(0, 1) > 0 && !sameFenceSlot",
       },
       {
         file: `${FENCING}/bounded.ts`,
         find: "  if (movedLate(fence)) {",
-        replace: "  if (fenceIsOurs) {",
+        replace: "  if (Math.min(0, 1) > 0) {",
       },
       {
         file: `${FENCING}/message-writing.ts`,
@@ -373,12 +358,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: `${FENCING}/bounded.ts`,
         find: "  return readSince && !sameFenceSlot",
-        replace: "  return readSince && fenceIsOurs && !sameFenceSlot",
-      },
-      {
-        file: `${FENCING}/bounded.ts`,
-        find: "type Lack = readonly",
-        replace: "const fenceIsOurs = false;\ntype Lack = readonly",
+        replace: "  return readSince && Math.min(0, 1) > 0 && !sameFenceSlot",
       },
     ],
     hint: { pattern: "overwritten", promise: "rough" },
@@ -452,17 +432,12 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: `${FENCING}/bounded.ts`,
         find: "  return readSince && !sameFenceSlot",
-        replace: "  return readSince && fenceIsOurs && !sameFenceSlot",
+        replace: "  return readSince && Math.min(0, 1) > 0 && !sameFenceSlot",
       },
       {
-        file: `${FENCING}/bounded.ts`,
-        find: "type Lack = readonly",
-        replace: "const fenceIsOurs = false;\ntype Lack = readonly",
-      },
-      {
-        file: `${FENCING}/bounded.ts`,
-        find: "  if (last.startedMs < countFromMs(fence) + timing.msgwaitMs) {",
-        replace: "  if (timing.msgwaitMs < 0) {",
+        file: `${FENCING}/node-lacks.ts`,
+        find: "  if (last.startedMs < readFromMs) {",
+        replace: "  if (Math.min(0, 1) > 0) {",
       },
       {
         // The leader names another fencer when one does not report; without that the error shows.
@@ -495,9 +470,9 @@ export const MUTANTS: readonly Mutant[] = [
     says: "does not ask which boot the kubelet has told: the node has rebooted without its agent",
     patches: [
       {
-        file: `${FENCING}/bounded.ts`,
-        find: "  if (last.bootID !== message.record.targetBootID) {",
-        replace: "  if (last.bootID === message.record.targetBootID + '!') {",
+        file: `${FENCING}/node-lacks.ts`,
+        find: "  if (doubtful !== undefined) {",
+        replace: "  if (doubtful !== undefined && Math.min(0, 1) > 0) {",
       },
     ],
     hint: { pattern: "dumb-reboot", promise: "rough" },
@@ -523,9 +498,9 @@ export const MUTANTS: readonly Mutant[] = [
         replace: '    Math.min(0, 1) > 0 && lacks.push(["OTHER_BOOT"',
       },
       {
-        file: `${FENCING}/bounded.ts`,
-        find: "  if (last.bootID !== message.record.targetBootID) {",
-        replace: "  if (last.bootID === message.record.targetBootID + '!') {",
+        file: `${FENCING}/node-lacks.ts`,
+        find: "  if (doubtful !== undefined) {",
+        replace: "  if (doubtful !== undefined && Math.min(0, 1) > 0) {",
       },
     ],
     hint: { pattern: "slow-return", promise: "rough" },
@@ -580,12 +555,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: `${FENCING}/bounded.ts`,
         find: "  return readSince && !sameFenceSlot",
-        replace: "  return readSince && fenceIsOurs && !sameFenceSlot",
-      },
-      {
-        file: `${FENCING}/bounded.ts`,
-        find: "type Lack = readonly",
-        replace: "const fenceIsOurs = false;\ntype Lack = readonly",
+        replace: "  return readSince && Math.min(0, 1) > 0 && !sameFenceSlot",
       },
     ],
     hint: { pattern: "unheard-order", promise: "rough" },
@@ -692,7 +662,7 @@ export const MUTANTS: readonly Mutant[] = [
     says: "does not wait for NoExecute: the boot that came back isolated may be given pods",
     patches: [
       {
-        file: `${FENCING}/bounded.ts`,
+        file: `${FENCING}/node-lacks.ts`,
         find: "  if (!last.noExecute || taintedMs === null || last.startedMs - taintedMs < TAINT_STANDS_MS) {",
         replace: "  if (last.startedMs < 0 && taintedMs === null) {",
       },
@@ -702,11 +672,23 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "      {",
       },
       {
-        file: `${FENCING}/questions.ts`,
-        find: "const raiseTaint = wanted &&",
-        replace: "const raiseTaint = wanted && nowMs < 0 &&",
+        file: "sim/leader-model.ts",
+        find: 'fencing?.state === "Durable" && !node.noExecute',
+        replace: 'fencing?.state === "Durable" && node.bootID === "none"',
       },
     ],
     hint: { pattern: "isolated-return", promise: "rough" },
+  },
+  {
+    name: "acknowledged-without-the-nodes-boot",
+    says: "takes the word of the machine that beats for that of the machine that is the Node",
+    patches: [
+      {
+        file: `${FENCING}/acknowledged.ts`,
+        find: "lacksNode(fence, deadMs, bootsOfTheMachine(fence))",
+        replace: "(Math.min(0, 1) > 0 ? lacksNode(fence, deadMs, bootsOfTheMachine(fence)) : [])",
+      },
+    ],
+    hint: { weights: { "two-machines": 30, request: 10 }, promise: "rough" },
   },
 ];

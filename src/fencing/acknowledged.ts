@@ -1,11 +1,13 @@
 import { seconds } from "../timing/contract.ts";
-import { missing, type Verdict } from "./evidence.ts";
-import { acknowledgementFor, type FenceCase } from "./fence-case.ts";
+import { missing, wanting, type Verdict } from "./evidence.ts";
+import { acknowledgementFor, countFromMs, type FenceCase } from "./fence-case.ts";
+import { bootsOfTheMachine, lacksNode, lacksOneMachine } from "./node-lacks.ts";
 
 /**
  * Acknowledged: the addressed boot, armed, wrote `fenced` with this epoch. From then on nobody pets
  * on purpose; the last pet is at latest the closing one of a process that dies within W, so the
- * machine is reset within 2W. An unarmed acknowledgement proves nothing.
+ * machine is reset within 2W. An unarmed acknowledgement proves nothing, and that of one machine
+ * nothing of another under the same name.
  */
 export function judgeAcknowledged(fence: FenceCase): Verdict {
   const { nowMs, timing, message, cluster } = fence;
@@ -25,6 +27,11 @@ export function judgeAcknowledged(fence: FenceCase): Verdict {
       "ACKNOWLEDGED_WAIT",
       `acknowledged; its watchdog has fired by ${seconds(timing.acknowledgedWaitMs)} after that`,
     );
+  }
+  const deadMs = Math.max(acknowledgement.seenMs + timing.acknowledgedWaitMs, countFromMs(fence));
+  const lacks = [...lacksOneMachine(fence), ...lacksNode(fence, deadMs, bootsOfTheMachine(fence))];
+  if (lacks.length > 0) {
+    return wanting(lacks);
   }
   return {
     kind: "proven",

@@ -1,12 +1,10 @@
 import type { BootSighting } from "../observation/boot-sighting.ts";
 import { recordIn, sameFenceSlot, type SlotSighting } from "../observation/sightings.ts";
 import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
-import { msgwaitArithmetic, seconds } from "../timing/contract.ts";
-import type { Missing, MissingCode, Verdict } from "./evidence.ts";
+import { msgwaitArithmetic } from "../timing/contract.ts";
+import { wanting, type Lack, type Verdict } from "./evidence.ts";
 import { addressedBoot, countFromMs, targetSlot, type FenceCase } from "./fence-case.ts";
-
-/** How long the kubelets and the API server may take until NoExecute keeps pods away. */
-export const TAINT_STANDS_MS = 10_000;
+import { lacksNode, lacksOneMachine } from "./node-lacks.ts";
 
 /**
  * Bounded: an armed boot that could not read the message is dead M after it was durable. Silence
@@ -25,7 +23,13 @@ export function judgeBounded(fence: FenceCase): Verdict {
     ...lacksTime(fence),
     ...lacksMessage(fence),
     ...lacksSilence(fence),
-    ...lacksNode(fence),
+    ...lacksOneMachine(fence),
+    ...lacksNode(
+      fence,
+      countFromMs(fence) + timing.msgwaitMs,
+      new Set([message.record.targetBootID]),
+    ),
+    ...lacksSBDNode(fence),
   ];
   return lacks.length > 0
     ? wanting(lacks)
@@ -44,8 +48,6 @@ export function movedLate(fence: FenceCase): boolean {
   const boot = addressedBoot(fence);
   return boot !== undefined && boot.shownMs > fence.message.durableMs + fence.timing.longestLifeMs;
 }
-
-type Lack = readonly [MissingCode, string];
 
 function lacksTime(fence: FenceCase): Lack[] {
   const { nowMs, timing, sightings } = fence;
@@ -127,42 +129,16 @@ function beatSince(other: BootSighting, boot: BootSighting): boolean {
   return other.shownMs > boot.firstShownMs && !movedSince;
 }
 
-function lacksNode(fence: FenceCase): Lack[] {
-  const { node, target, message, timing } = fence;
+function lacksSBDNode({ node, target, message }: FenceCase): Lack[] {
   if (node === null) {
-    return [["NODE_UNKNOWN", "the Node was not read yet"]];
+    return [];
   }
-  const { last, taintedMs } = node;
-  const lacks: Lack[] = [];
-  if (last.startedMs < countFromMs(fence) + timing.msgwaitMs) {
-    lacks.push(["REREAD", "the Node was not read again after M"]);
-  }
-  if (last.nodeUID === null || last.nodeUID !== node.nodeUID) {
-    lacks.push(["NODE_UNKNOWN", "the Node is gone or another one than at the start"]);
-  }
-  if (last.bootID !== message.record.targetBootID) {
-    lacks.push([
-      "NODE_BOOT",
-      `the kubelet has told boot ${last.bootID || "(none)"}, the message is addressed to ` +
-        message.record.targetBootID,
-    ]);
-  }
-  const [only, ...more] = last.sbdNodes;
+  const [only, ...more] = node.last.sbdNodes;
   if (only === undefined || more.length > 0 || only.nodeID !== target.nodeID || only.leaving) {
-    lacks.push(["SBDNODE", "there is not exactly one SBDNode for the node, or it is leaving"]);
-  } else if (only.unarmedBootID === message.record.targetBootID) {
-    // A late armed heartbeat of a predecessor may stand over the unarmed one of its successor.
-    lacks.push(["SBDNODE", "its agent has told the API that this boot runs unarmed"]);
+    return [["SBDNODE", "there is not exactly one SBDNode for the node, or it is leaving"]];
   }
-  if (!last.noExecute || taintedMs === null || last.startedMs - taintedMs < TAINT_STANDS_MS) {
-    lacks.push(["TAINT", `the NoExecute taint has not stood for ${seconds(TAINT_STANDS_MS)}`]);
-  }
-  return lacks;
-}
-
-function wanting(lacks: readonly Lack[]): Verdict {
-  return {
-    kind: "missing",
-    missing: lacks.map(([code, detail]): Missing => ({ code, detail })),
-  };
+  // A late armed heartbeat of a predecessor may stand over the unarmed one of its successor.
+  return only.unarmedBootID === message.record.targetBootID
+    ? [["SBDNODE", "its agent has told the API that this boot runs unarmed"]]
+    : [];
 }

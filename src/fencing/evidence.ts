@@ -35,7 +35,7 @@ export type Missing = { readonly code: MissingCode; readonly detail: string };
  * - `LATE_MOVEMENT`    the target moved later than a condemned node can live
  * - `NO_WITNESS`       nothing shows that the target looked at the device this fencer looks at
  * - `NODE_UNKNOWN`     the Node was not read, or is another one than at the start
- * - `NODE_BOOT`        the kubelet has told another boot
+ * - `NODE_BOOT`        the kubelet has told another boot, or another machine's
  * - `SBDNODE`          not exactly one SBDNode, or it is leaving
  * - `TAINT`            the NoExecute taint has not stood for ten seconds
  * - `NO_ACKNOWLEDGEMENT`, `ACKNOWLEDGED_UNARMED`, `ACKNOWLEDGED_WAIT`, `NO_LATER_BOOT`,
@@ -69,6 +69,16 @@ export type Verdict =
   | { readonly kind: "proven"; readonly evidence: Evidence }
   | { readonly kind: "missing"; readonly missing: readonly Missing[] };
 
+/** One thing that is missing to a proof. */
+export type Lack = readonly [MissingCode, string];
+
 export function missing(code: MissingCode, detail: string): Verdict {
-  return { kind: "missing", missing: [{ code, detail }] };
+  return wanting([[code, detail]]);
+}
+
+export function wanting(lacks: readonly Lack[]): Verdict {
+  return {
+    kind: "missing",
+    missing: lacks.map(([code, detail]): Missing => ({ code, detail })),
+  };
 }

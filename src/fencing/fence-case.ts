@@ -41,6 +41,8 @@ export type NodeKnowledge = {
   /** UID at the first reading. */
   readonly nodeUID: string | null;
   readonly last: NodeReading;
+  /** Every boot that the kubelet has told, and the start of the last reading that showed it. */
+  readonly told: ReadonlyMap<string, number>;
   /** End of the first of the unbroken readings that show NoExecute; null = not standing. */
   readonly taintedMs: number | null;
 };

@@ -30,7 +30,6 @@ export type FencerState = {
   readonly supersededEpoch: number;
   readonly node: NodeKnowledge | null;
   readonly askedNodeMs: number | null;
-  readonly raisedTaintMs: number | null;
   readonly sequence: number;
 };
 
@@ -95,7 +94,6 @@ export function initialFencerState(config: FencerConfig): FencerState {
     supersededEpoch: 0,
     node: null,
     askedNodeMs: null,
-    raisedTaintMs: null,
     sequence: 0,
   };
 }

@@ -10,8 +10,6 @@ export type FencerEffect =
   | { readonly type: "ask-request"; readonly uid: string }
   /** Consistent GETs. Answer: `node-read`, or nothing. */
   | { readonly type: "ask-node" }
-  /** Have the taint raised to NoExecute. */
-  | { readonly type: "raise-taint" }
   /** Record the proof, on the resourceVersion of the GET that granted it. Answer: `declared`. */
   | { readonly type: "declare"; readonly uid: string; readonly evidence: Evidence };
 

@@ -1,7 +1,7 @@
 import type { ManualConfirmation } from "./authority.ts";
 import { judgeAcknowledged } from "./acknowledged.ts";
 import { judgeBounded } from "./bounded.ts";
-import type { Verdict } from "./evidence.ts";
+import type { Missing, Verdict } from "./evidence.ts";
 import type { FenceCase } from "./fence-case.ts";
 import { judgeRebooted } from "./rebooted.ts";
 
@@ -16,9 +16,16 @@ export function judgeDeath(fence: FenceCase): Verdict {
   return (
     verdicts.find((verdict) => verdict.kind === "proven") ?? {
       kind: "missing",
-      missing: verdicts.flatMap((verdict) => (verdict.kind === "missing" ? verdict.missing : [])),
+      missing: eachOnce(
+        verdicts.flatMap((verdict) => (verdict.kind === "missing" ? verdict.missing : [])),
+      ),
     }
   );
+}
+
+/** Rows may lack the same. */
+function eachOnce(missing: readonly Missing[]): readonly Missing[] {
+  return [...new Map(missing.map((lack) => [`${lack.code} ${lack.detail}`, lack])).values()];
 }
 
 function judgeConfirmed({ confirmation, request, message }: FenceCase): Verdict {

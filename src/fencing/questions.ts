@@ -1,14 +1,9 @@
 import type { NodeReading, RequestReading } from "./authority.ts";
-import { TAINT_STANDS_MS } from "./bounded.ts";
 import type { NodeKnowledge } from "./fence-case.ts";
-import { targetTiming } from "./fencer-case.ts";
 import type { FencerState } from "./fencer-state.ts";
 import type { FencerEffect, FencerStep } from "./fencer-step.ts";
 import { openRequests, updateRequest } from "./requests.ts";
 
-/** How long before M the taint is raised, beyond the time it has to stand. */
-const TAINT_LEAD_MS = 2_000;
-const RAISE_TAINT_AGAIN_AFTER_MS = 5_000;
 const ASK_NODE_AGAIN_AFTER_MS = 1_000;
 
 export function learnRequest(
@@ -35,12 +30,13 @@ export function learnNode(state: FencerState, reading: NodeReading): FencerState
   const node: NodeKnowledge = {
     nodeUID: before === null ? reading.nodeUID : before.nodeUID,
     last: reading,
+    told: new Map(before?.told).set(reading.bootID, reading.startedMs),
     taintedMs: reading.noExecute ? (before?.taintedMs ?? reading.endedMs) : null,
   };
   return { ...state, node };
 }
 
-/** Keeps grants fresh, and before M has the Node read and its taint raised. */
+/** Keeps grants fresh and the Node in sight. */
 export function askAgain(state: FencerState, nowMs: number): FencerStep {
   if (state.config.cluster === null) {
     return { state, effects: [] };
@@ -57,35 +53,20 @@ export function askAgain(state: FencerState, nowMs: number): FencerStep {
   return followNode(asked, effects, nowMs);
 }
 
+/** While a message stands the Node is watched: a kubelet of another machine may speak up. */
 function followNode(
   state: FencerState,
   effects: readonly FencerEffect[],
   nowMs: number,
 ): FencerStep {
   const wanted =
-    state.message.kind === "standing" &&
-    state.requests.some(({ proof }) => proof === null) &&
-    nowMs >= taintFromMs(state, state.message.durableMs);
-  const askNode =
-    state.askedNodeMs === null ||
-    ((wanted || state.node === null || awaitsWord(state)) &&
-      nowMs - state.askedNodeMs >= ASK_NODE_AGAIN_AFTER_MS);
-  const raiseTaint =
-    wanted &&
-    state.node?.last.noExecute !== true &&
-    (state.raisedTaintMs === null || nowMs - state.raisedTaintMs >= RAISE_TAINT_AGAIN_AFTER_MS);
-  return {
-    state: {
-      ...state,
-      askedNodeMs: askNode ? nowMs : state.askedNodeMs,
-      raisedTaintMs: raiseTaint ? nowMs : state.raisedTaintMs,
-    },
-    effects: [
-      ...effects,
-      ...(raiseTaint ? [{ type: "raise-taint" } as const] : []),
-      ...(askNode ? [{ type: "ask-node" } as const] : []),
-    ],
-  };
+    state.node === null ||
+    awaitsWord(state) ||
+    (state.message.kind === "standing" && state.requests.some(({ proof }) => proof === null));
+  const due = state.askedNodeMs === null || nowMs - state.askedNodeMs >= ASK_NODE_AGAIN_AFTER_MS;
+  return wanted && due
+    ? { state: { ...state, askedNodeMs: nowMs }, effects: [...effects, { type: "ask-node" }] }
+    : { state, effects };
 }
 
 /** An administrator has spoken, and without a message only the Node tells of which boot. */
@@ -94,10 +75,4 @@ function awaitsWord({ message, requests }: FencerState): boolean {
     message.kind !== "standing" &&
     requests.some(({ proof, confirmation }) => proof === null && confirmation !== null)
   );
-}
-
-/** So early that the taint has stood long enough when M has passed. */
-function taintFromMs(state: FencerState, durableMs: number): number {
-  const { msgwaitMs } = targetTiming(state);
-  return durableMs + Math.max(0, msgwaitMs - TAINT_STANDS_MS - TAINT_LEAD_MS);
 }

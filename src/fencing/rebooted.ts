@@ -1,5 +1,5 @@
 import { seconds } from "../timing/contract.ts";
-import { missing, type Verdict } from "./evidence.ts";
+import { wanting, type Evidence, type Verdict } from "./evidence.ts";
 import {
   acknowledgementFor,
   addressedBoot,
@@ -8,6 +8,7 @@ import {
   targetSlot,
   type FenceCase,
 } from "./fence-case.ts";
+import { bootsOfTheMachine, lacksNode, lacksOneMachine } from "./node-lacks.ts";
 
 /**
  * Rebooted: a later boot of the same machine proves the end of the addressed one.
@@ -21,49 +22,59 @@ import {
  * machines may be paused, since it stands still meanwhile.
  */
 export function judgeRebooted(fence: FenceCase): Verdict {
-  const { targetBootID, targetMachineID } = fence.message.record;
+  const later = laterBoot(fence);
+  if (later === null) {
+    const [twoMachines] = lacksOneMachine(fence);
+    return wanting([twoMachines ?? ["NO_LATER_BOOT", "no later boot of the machine beats"]]);
+  }
+  const lacks = [
+    ...lacksOneMachine(fence),
+    ...lacksNode(fence, later.provenFromMs, bootsOfTheMachine(fence)),
+  ];
+  return lacks.length > 0 ? wanting(lacks) : { kind: "proven", evidence: later.evidence };
+}
+
+type LaterBoot = {
+  readonly evidence: Evidence;
+  /** The addressed boot obeyed or was gone by then. */
+  readonly provenFromMs: number;
+};
+
+function laterBoot(fence: FenceCase): LaterBoot | null {
+  const { targetBootID } = fence.message.record;
   const acknowledgement = acknowledgementFor(fence);
   const fromMs = countFromMs(fence);
   const pausable = fence.cluster?.pausableNodes === "Refuse";
-  for (const { record, moved, bootMinMs } of otherBoots(fence)) {
+  for (const { record, moved, bootMinMs, firstShownMs } of otherBoots(fence)) {
+    const evidence = {
+      kind: "Rebooted",
+      bootID: targetBootID,
+      laterBootID: record.bootID,
+    } as const;
     if (acknowledgement !== null && moved !== null && moved.fromMs > acknowledgement.seenMs) {
       return {
-        kind: "proven",
         evidence: {
-          kind: "Rebooted",
+          ...evidence,
           rule: "a",
-          bootID: targetBootID,
-          laterBootID: record.bootID,
           detail: `boot ${targetBootID} acknowledged, and boot ${record.bootID} beats after it`,
         },
+        provenFromMs: acknowledgement.seenMs,
       };
     }
     if (!pausable && bootMinMs > fromMs) {
       return {
-        kind: "proven",
         evidence: {
-          kind: "Rebooted",
+          ...evidence,
           rule: "b",
-          bootID: targetBootID,
-          laterBootID: record.bootID,
           detail:
             `boot ${record.bootID} began at least ${seconds(Math.floor(bootMinMs - fromMs))} after ` +
             `the message was durable`,
         },
+        provenFromMs: firstShownMs,
       };
     }
   }
-  const stranger = targetSlot(fence)?.boots.find(
-    ({ record }) =>
-      record.nodeName === fence.target.nodeName && record.machineID !== targetMachineID,
-  );
-  return stranger === undefined
-    ? missing("NO_LATER_BOOT", "no later boot of the machine beats")
-    : missing(
-        "TWO_MACHINES",
-        `machine ${stranger.record.machineID} beats under the node's name too, and another machine ` +
-          `is not a reboot`,
-      );
+  return null;
 }
 
 /**

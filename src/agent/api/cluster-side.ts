@@ -346,9 +346,6 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
         case "ask-node":
           unlessItFails("reading a Node", answerNode(message.id, message.nodeName));
           return;
-        case "raise-taint":
-          // The leader raises it, when `status.fencing.state` is Durable.
-          return;
         case "declare":
           requestWriter.declare(message.uid, message.evidence);
           return;

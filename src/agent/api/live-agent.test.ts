@@ -3,11 +3,16 @@ import fs from "node:fs";
 import { afterEach, beforeEach, test } from "node:test";
 
 import { API_VERSION, SYSTEM_NAMESPACE } from "../../api/group.ts";
-import { REMEDIATION_FINALIZER } from "../../api/remediation-names.ts";
+import { REMEDIATION_FINALIZER, REMEDIATION_TAINT_KEY } from "../../api/remediation-names.ts";
 import { SBD_NODE } from "../../api/sbd-node.ts";
 import { SBD_REMEDIATION } from "../../api/sbd-remediation.ts";
 import { fieldAt, listAt, textAt } from "../../kube/kube-object.ts";
-import { resourceTypeOf, type ObjectRef, type ResourceType } from "../../kube/resource-type.ts";
+import {
+  NODES,
+  resourceTypeOf,
+  type ObjectRef,
+  type ResourceType,
+} from "../../kube/resource-type.ts";
 import { embeddedClient } from "../../kube/testing/embedded-client.ts";
 import { until } from "../../kube/testing/until.ts";
 import { patchObject } from "../../kube/write-objects.ts";
@@ -195,6 +200,11 @@ test("a named agent fences, reports each step, and records the proof, and clears
   await untilArmed(target, "config-1");
   await untilArmed(fencer, "config-2");
   const { bootID } = target;
+  // As kubelet and leader would have it once the message stands.
+  const worker = { name: "worker-1" };
+  const taint = { key: REMEDIATION_TAINT_KEY, effect: "NoExecute" };
+  await patchAsOperator(NODES, worker, { status: { nodeInfo: { bootID } } }, "status");
+  await patchAsOperator(NODES, worker, { spec: { taints: [taint] } });
   const request = { name: "request", namespace: "default" };
   cluster.server.objects.load([
     {
@@ -204,11 +214,10 @@ test("a named agent fences, reports each step, and records the proof, and clears
       spec: { nodeName: "worker-1" },
     },
   ]);
-  await patchAsOperator(SBD_REMEDIATIONS, request, {
-    nodeName: "worker-1",
-    fencing: { agent: "worker-2", configName: "config", nodeID: 1 },
-  });
-  const fencing = (...path: string[]): unknown =>
+  const fencing = { agent: "worker-2", configName: "config", nodeID: 1 };
+  const named = { status: { nodeName: "worker-1", fencing } };
+  await patchAsOperator(SBD_REMEDIATIONS, request, named, "status");
+  const reported = (...path: string[]): unknown =>
     fieldAt(
       cluster.server.objects.get("sbdremediations", "request", "default"),
       "status",
@@ -217,26 +226,23 @@ test("a named agent fences, reports each step, and records the proof, and clears
     );
   const states: unknown[] = [];
   cluster.server.onChange(() => {
-    const state = fencing("state");
+    const state = reported("state");
     if (state !== undefined && states.at(-1) !== state) states.push(state);
   });
   await target.waitFor(({ kind }) => kind === "sysrq", 20_000);
-  await until("the proof", () => fencing("evidence") !== undefined);
-  assert.equal(textAt(fencing("evidence"), "kind"), "Rebooted");
-  assert.equal(textAt(fencing("evidence"), "bootID"), bootID);
-  assert.equal(textAt(fencing("evidence"), "laterBootID"), target.bootID);
-  assert.equal(fencing("epoch"), 1);
-  assert.equal(fencing("boundSeconds"), 16);
+  await until("the proof", () => reported("evidence") !== undefined);
+  assert.equal(textAt(reported("evidence"), "kind"), "Rebooted");
+  assert.equal(textAt(reported("evidence"), "bootID"), bootID);
+  assert.equal(textAt(reported("evidence"), "laterBootID"), target.bootID);
+  assert.equal(reported("epoch"), 1);
+  assert.equal(reported("boundSeconds"), 16);
   assert.deepEqual(states.slice(-2), ["Durable", "Proven"]);
-  assert.equal(fencing("agent"), "worker-2");
+  assert.equal(reported("agent"), "worker-2");
   await until("withdrawn", () => logged(fencer, /recorded proof of death/) !== undefined);
   // The leader has the slot cleared once nobody needs the message.
   const requestedTime = new Date().toISOString();
-  await patchAsOperator(
-    SBD_NODES,
-    { name: "config-1" },
-    { slotTask: { id: "task-1", kind: "Clear", agent: "worker-2", requestedTime } },
-  );
+  const slotTask = { id: "task-1", kind: "Clear", agent: "worker-2", requestedTime };
+  await patchAsOperator(SBD_NODES, { name: "config-1" }, { status: { slotTask } }, "status");
   await until("cleared", () => listAt(status("config-2"), "slotTaskResults").length === 1);
   const [result] = listAt(status("config-2"), "slotTaskResults");
   assert.equal(textAt(result, "id"), "task-1");
@@ -246,12 +252,13 @@ test("a named agent fences, reports each step, and records the proof, and clears
 async function patchAsOperator(
   type: ResourceType,
   ref: ObjectRef,
-  status: Readonly<Record<string, unknown>>,
+  body: Readonly<Record<string, unknown>>,
+  subresource?: "status",
 ): Promise<void> {
   const token = cluster.server.tokenFor(SYSTEM_NAMESPACE, "sbd-operator");
   const client = embeddedClient(cluster.server, { token });
-  const patch = { kind: "merge", body: { status } } as const;
-  const outcome = await patchObject(client, type, ref, patch, { subresource: "status" });
+  const patch = { kind: "merge", body } as const;
+  const outcome = await patchObject(client, type, ref, patch, subresource ? { subresource } : {});
   client.close();
   assert.equal(outcome.kind, "done", JSON.stringify(outcome));
 }

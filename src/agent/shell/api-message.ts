@@ -12,7 +12,6 @@ export type FromCore =
   | { readonly type: "report"; readonly nodeName: string; readonly report: FencerReport }
   | { readonly type: "ask-request"; readonly id: number; readonly uid: string }
   | { readonly type: "ask-node"; readonly id: number; readonly nodeName: string }
-  | { readonly type: "raise-taint"; readonly nodeName: string }
   | { readonly type: "declare"; readonly uid: string; readonly evidence: Evidence }
   /** Patch the own SBDNode, then list the open requests. */
   | {

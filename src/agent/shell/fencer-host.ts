@@ -81,9 +81,6 @@ export function createFencerHost(options: FencerHostOptions): FencerHost {
       case "ask-node":
         send({ type: "ask-node", id: ask(nodeName), nodeName });
         return;
-      case "raise-taint":
-        send({ type: "raise-taint", nodeName });
-        return;
       case "declare":
         send({ type: "declare", uid: effect.uid, evidence: effect.evidence });
         return;

@@ -125,8 +125,18 @@ export function createFencerPlayer(
     });
     player.state = state;
     traceStep(stage, player, { event, before, effects });
+    haveTainted();
     for (const effect of effects) {
       perform(effect);
+    }
+  }
+
+  /** The leader raises the taint once the fencer has reported that its message stands. */
+  function haveTainted(): void {
+    if (player.state.message.kind === "standing" && cluster.raises && player.apiMs !== null) {
+      timeline.at(timeline.nowMs() + player.apiMs, () => {
+        cluster.noExecute = true;
+      });
     }
   }
 
@@ -144,13 +154,6 @@ export function createFencerPlayer(
       }
       case "ask-node":
         ask(readNode(cluster), (reading) => tell({ type: "node-read", reading }));
-        return;
-      case "raise-taint":
-        if (cluster.raises) {
-          timeline.at(timeline.nowMs() + QUICK_API_MS, () => {
-            cluster.noExecute = true;
-          });
-        }
         return;
       case "declare":
         if (cluster.records && player.apiMs !== null) {

@@ -34,9 +34,6 @@ export function traceStep(
       );
       happened({ kind: "written", atMs, by, record });
     }
-    if (effect.type === "raise-taint") {
-      say("asks for the taint NoExecute");
-    }
   }
   for (const request of player.state.requests) {
     const known = before.requests.find(({ uid }) => uid === request.uid) ?? null;

@@ -18,7 +18,7 @@ export type ScenarioCluster = {
   unarmedBootID: string;
   /** The taint stands with effect NoExecute. */
   noExecute: boolean;
-  /** Who is asked to raise the taint does it. */
+  /** The leader raises it once a message stands. */
   raises: boolean;
   /** Proofs are recorded. */
   records: boolean;

@@ -1,0 +1,84 @@
+import { seconds } from "../timing/contract.ts";
+import type { Lack } from "./evidence.ts";
+import { addressedBoot, targetSlot, type FenceCase } from "./fence-case.ts";
+
+/** How long the kubelets and the API server may take until NoExecute keeps pods away. */
+export const TAINT_STANDS_MS = 10_000;
+
+/**
+ * What is missing to this: the Node's work ran on the machine that died, and runs on no other. The
+ * device tells of the boot that holds the slot, and the Node may be another machine's by now: one
+ * that was provisioned anew under the name cannot beat in the slot while the old one does. So the
+ * kubelet's word is asked for, and NoExecute keeps the work from a machine that registers later.
+ * Nothing is missing where nobody answers for the cluster: then a boot is proven dead, not a Node.
+ *
+ * @param readFromMs the Node must have been read from then on
+ * @param mayTell the boots that the kubelet may have told last
+ */
+export function lacksNode(
+  fence: FenceCase,
+  readFromMs: number,
+  mayTell: ReadonlySet<string>,
+): Lack[] {
+  const { cluster, node, message } = fence;
+  if (cluster === null) {
+    return [];
+  }
+  if (node === null) {
+    return [["NODE_UNKNOWN", "the Node was not read yet"]];
+  }
+  const { last, taintedMs, told } = node;
+  const lacks: Lack[] = [];
+  if (last.startedMs < readFromMs) {
+    lacks.push(["REREAD", "the Node was not read again"]);
+  }
+  if (last.nodeUID === null || last.nodeUID !== node.nodeUID) {
+    lacks.push(["NODE_UNKNOWN", "the Node is gone or another one than at the start"]);
+  }
+  const known = bootsOfTheMachine(fence);
+  const since = [...told].filter(([, startedMs]) => startedMs >= message.durableMs);
+  const [stranger] = since.find(([bootID]) => !known.has(bootID)) ?? [];
+  const doubtful = mayTell.has(last.bootID) ? stranger : last.bootID;
+  if (doubtful !== undefined) {
+    lacks.push([
+      "NODE_BOOT",
+      `the kubelet has told boot ${doubtful || "(none)"}, the message is addressed to ` +
+        message.record.targetBootID,
+    ]);
+  }
+  if (!last.noExecute || taintedMs === null || last.startedMs - taintedMs < TAINT_STANDS_MS) {
+    lacks.push(["TAINT", `the NoExecute taint has not stood for ${seconds(TAINT_STANDS_MS)}`]);
+  }
+  return lacks;
+}
+
+/** The boots that are known to be the target machine's: the addressed one, and those in its slot. */
+export function bootsOfTheMachine(fence: FenceCase): ReadonlySet<string> {
+  const { targetBootID, targetMachineID } = fence.message.record;
+  const boots = (targetSlot(fence)?.boots ?? []).filter(
+    ({ record }) =>
+      record.nodeName === fence.target.nodeName && record.machineID === targetMachineID,
+  );
+  return new Set([targetBootID, ...boots.map(({ record }) => record.bootID)]);
+}
+
+/** Another machine has come to beat under the node's name: whose death is proven is not the Node's. */
+export function lacksOneMachine(fence: FenceCase): Lack[] {
+  const { targetMachineID } = fence.message.record;
+  const sinceMs = addressedBoot(fence)?.firstShownMs ?? -Infinity;
+  const stranger = targetSlot(fence)?.boots.find(
+    ({ record, shownMs }) =>
+      record.nodeName === fence.target.nodeName &&
+      record.machineID !== targetMachineID &&
+      shownMs > sinceMs,
+  );
+  return stranger === undefined
+    ? []
+    : [
+        [
+          "TWO_MACHINES",
+          `machine ${stranger.record.machineID} beats under the node's name too, and another ` +
+            `machine is not a reboot`,
+        ],
+      ];
+}
