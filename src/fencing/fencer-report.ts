@@ -17,7 +17,7 @@ export type FencerReport = {
   readonly msgwaitMs: number;
   readonly evidence: Evidence | null;
   readonly missing: readonly Missing[];
-  /** Said at once; the request fails at M unless something proves it before. */
+  /** Said at once; after M of nothing else the request fails unless something proves it before. */
   readonly unfencable: UnfencableReason | null;
   /** Why it failed, or what is in the way; empty where nothing is. */
   readonly detail: string;
@@ -28,15 +28,16 @@ export function reportRequest(
   request: OpenRequest,
   nowMs: number,
 ): FencerReport {
-  const { message, config, sightings } = state;
+  const { message } = state;
   const record = message.kind === "none" ? null : message.record;
   const standing = message.kind === "standing" ? message : null;
   const { msgwaitMs } = targetTiming(state);
-  const unfencable =
-    request.proof === null && sightings.heartbeatsRead !== null
-      ? whyUnfencable(sightings.heartbeats.get(config.target.nodeID), config.target)
-      : null;
-  const countFromMs = standing?.durableMs ?? request.acceptedMs;
+  const unfencable = request.proof === null ? unfencableNow(state) : null;
+  // An agent that starts beats unarmed for a moment, also long after the message.
+  const countFromMs = Math.max(
+    standing?.durableMs ?? request.acceptedMs,
+    state.unfencableSinceMs ?? nowMs,
+  );
   const failed =
     message.kind === "unwritable" || (unfencable !== null && nowMs - countFromMs >= msgwaitMs);
   return {
@@ -61,6 +62,13 @@ export function reportRequest(
     unfencable,
     detail: whatIsInTheWay(state, request, unfencable),
   };
+}
+
+/** Null too before the first look at the device. */
+export function unfencableNow({ config, sightings }: FencerState): UnfencableReason | null {
+  return sightings.heartbeatsRead === null
+    ? null
+    : whyUnfencable(sightings.heartbeats.get(config.target.nodeID), config.target);
 }
 
 function whatIsInTheWay(

@@ -30,6 +30,8 @@ export type FencerState = {
   readonly supersededEpoch: number;
   readonly node: NodeKnowledge | null;
   readonly askedNodeMs: number | null;
+  /** Since when the target's slot has told without a break that waiting will not prove it dead. */
+  readonly unfencableSinceMs: number | null;
   readonly sequence: number;
 };
 
@@ -94,6 +96,7 @@ export function initialFencerState(config: FencerConfig): FencerState {
     supersededEpoch: 0,
     node: null,
     askedNodeMs: null,
+    unfencableSinceMs: null,
     sequence: 0,
   };
 }

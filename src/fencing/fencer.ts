@@ -4,6 +4,7 @@ import type { FenceSlot } from "../protocol/fence-record.ts";
 import type { NodeReading, RequestReading } from "./authority.ts";
 import type { FencerEffect, FencerMoment, FencerStep } from "./fencer-step.ts";
 import { fenceCase } from "./fencer-case.ts";
+import { unfencableNow } from "./fencer-report.ts";
 import type { FencerState, OpenRequest } from "./fencer-state.ts";
 import { recordIn } from "../observation/sightings.ts";
 import { missing, type Verdict } from "./evidence.ts";
@@ -69,11 +70,14 @@ function learn(state: FencerState, event: FencerEvent, moment: FencerMoment): Fe
     case "withdraw":
       return { ...state, requests: state.requests.filter(({ uid }) => uid !== event.uid) };
     case "heartbeats-read":
-      return { ...state, sightings: sightHeartbeats(state.sightings, event.reading) };
+      return noteUnfencable(
+        { ...state, sightings: sightHeartbeats(state.sightings, event.reading) },
+        moment.nowMs,
+      );
     case "fences-read":
       return { ...state, sightings: sightFences(state.sightings, event.reading) };
     case "sightings":
-      return { ...state, sightings: event.sightings };
+      return noteUnfencable({ ...state, sightings: event.sightings }, moment.nowMs);
     case "request-read":
       return learnRequest(state, event.uid, event.reading);
     case "node-read":
@@ -87,6 +91,11 @@ function learn(state: FencerState, event: FencerEvent, moment: FencerMoment): Fe
     case "tick":
       return state;
   }
+}
+
+function noteUnfencable(state: FencerState, nowMs: number): FencerState {
+  const unfencable = unfencableNow(state) !== null;
+  return { ...state, unfencableSinceMs: unfencable ? (state.unfencableSinceMs ?? nowMs) : null };
 }
 
 function pursue(state: FencerState, moment: FencerMoment): FencerStep {

@@ -3,7 +3,7 @@ import type { FenceTarget } from "./fence-case.ts";
 
 /**
  * Why waiting will not prove this target dead, as far as its slot tells; null where it may. It is
- * said at once and fails the request at M, so that a rollout, a late reboot or an administrator can
+ * said at once and fails the request when it has lasted for M, so that a rollout, a late reboot or an administrator can
  * still prove it.
  */
 export function whyUnfencable(
