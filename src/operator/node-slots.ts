@@ -66,6 +66,14 @@ export function reconcileSlots(
 }
 
 function giveSlots(config: SBDConfig, snapshot: Snapshot, own: readonly SBDNode[]): Action[] {
+  const without = coveredNodes(config, snapshot).filter(
+    ({ metadata }) =>
+      slotsOfNode(snapshot, metadata.name).length === 0 &&
+      owningConfig(snapshot, metadata.name)?.metadata.name === config.metadata.name,
+  );
+  if (without.length === 0) {
+    return [];
+  }
   const taken = new Set(own.map(({ spec }) => spec.nodeID));
   for (const { status } of snapshot.sbdNodes) {
     for (const slot of status.staleSlots ?? []) {
@@ -77,12 +85,7 @@ function giveSlots(config: SBDConfig, snapshot: Snapshot, own: readonly SBDNode[
   const free = Array.from({ length: SBD_MAX_NODES }, (_, index) => index + 1).filter(
     (nodeID) => !taken.has(nodeID),
   );
-  return coveredNodes(config, snapshot)
-    .filter(
-      ({ metadata }) =>
-        owningConfig(snapshot, metadata.name)?.metadata.name === config.metadata.name &&
-        slotsOfNode(snapshot, metadata.name).length === 0,
-    )
+  return without
     .slice(0, Math.min(CREATED_AT_ONCE_MAX, free.length))
     .map(({ metadata }, index): Action => {
       const nodeID = free[index] ?? 0;
