@@ -304,10 +304,17 @@ export class GuardedCluster {
     this.play.measure("declared dead, after its last write", declaredMs - lastMs, OUTLIVED_NOTHING);
   }
 
-  /** The same where the watchdog alone ends it: its last pet was before `fromMs`. */
-  judgeWatchdog(what: string, fromMs: number, death: Death): void {
-    const { watchdogMs } = this.timing;
-    this.judgeDeath(what, fromMs, death, watchdogMs, "W");
+  /**
+   * The same where the watchdog alone ends it, from when no pet was to come any more. A command takes
+   * an emulated machine a moment, up to 4 s were seen: as long as the boot's heartbeats come, it was
+   * not carried out.
+   */
+  judgeWatchdog(what: string, askedMs: number, death: Death): void {
+    const lastBeat = this.watch.events.findLast(
+      (event) => event.kind === "heartbeat" && event.record.bootID === death.bootId,
+    );
+    const fromMs = Math.max(askedMs, lastBeat?.atMs ?? askedMs);
+    this.judgeDeath(what, fromMs, death, this.timing.watchdogMs, "W");
   }
 
   /** Nobody is reset for so long. */
