@@ -1,5 +1,5 @@
 import type { AgentState, Life } from "./agent-state.ts";
-import type { AgentEffect, LatchMark } from "./effect.ts";
+import type { LatchMark } from "./effect.ts";
 import type { AgentEvent } from "./event.ts";
 import { nextHeartbeat } from "./heartbeat.ts";
 import type { Step } from "./step.ts";
@@ -93,24 +93,9 @@ function reboot(state: AgentState, life: Life & { readonly kind: "latched" }, no
     first &&
     config.rebootMethod === "systemctl-reboot" &&
     (config.watchdogSurvivesReboot || nothingTicks(state));
-  const effects: AgentEffect[] = [
-    { type: "reboot", method: gentle ? "systemctl-reboot" : "panic" },
-  ];
   return {
     state: { ...state, life: { ...life, stage: "rebooting", sinceMs: nowMs } },
-    effects:
-      first && config.rebootMethod === "systemctl-reboot" && !gentle
-        ? [
-            {
-              type: "log",
-              level: "warn",
-              message:
-                "rebootMethod systemctl-reboot would stop the watchdog (stop_on_reboot is set): " +
-                "doing what panic does",
-            },
-            ...effects,
-          ]
-        : effects,
+    effects: [{ type: "reboot", method: gentle ? "systemctl-reboot" : "panic" }],
   };
 }
 

@@ -39,6 +39,10 @@ const STANDARD_OUTPUT = 1;
 const REMIND_EVERY_MS = 60_000;
 /** The API process starts and asks within the first of these. */
 const LOOK_AT_DEVICE_EVERY_MS = 3_000;
+const NO_GENTLE_REBOOT =
+  "rebootMethod systemctl-reboot: the kernel stops watchdogs at reboot(2) here (stop_on_reboot is " +
+  "not 0), and a node that hangs in its shutdown would live on. While armed, a node that is ordered " +
+  "dead does what panic does; watchdog.stop_on_reboot=0 on the kernel's command line changes that";
 const NO_SLOT =
   "waiting for the slot of this node: no SBDNode names it yet, or the API is out of reach. The node " +
   "is unarmed and cannot be fenced meanwhile; --node-id names a slot by hand";
@@ -203,6 +207,9 @@ function serve(
     memory,
   };
   logger.log("info", "starting", { bootID, machineID, nodeID, memory });
+  if (config.rebootMethod === "systemctl-reboot" && !config.watchdogSurvivesReboot) {
+    logger.log("warn", NO_GENTLE_REBOOT);
+  }
   runAgent({
     config,
     devicePath: options.devicePath,
