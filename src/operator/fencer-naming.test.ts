@@ -16,6 +16,26 @@ test("never the target, nor a node that is itself to be fenced, leaving, fenced 
   assert.equal(cluster.fencer("one"), "worker-7");
 });
 
+test("a node whose request has ended fences and clears again, though nobody deletes that request", () => {
+  const cluster = new Cluster();
+  for (const name of ["worker-2", "worker-3"]) {
+    cluster.createRemediation(`old-${name}`, { nodeName: name });
+    cluster.annotate(`old-${name}`, {
+      "remediation.medik8s.io/nhc-timed-out": "2000-01-01T00:00:00Z",
+    });
+    cluster.settle();
+    assert.equal(cluster.status(`old-${name}`).phase, "Failed");
+  }
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.pass(1_000);
+  assert.equal(cluster.fencer("req"), "worker-2");
+  cluster.reportDurable("req", "worker-1");
+  cluster.api.delete("SBDRemediation", "req");
+  cluster.pass(1_000);
+  const { slotTask } = cluster.slotOf("worker-1")?.status as { slotTask?: { agent: string } };
+  assert.equal(slotTask?.agent, "worker-2");
+});
+
 test("a fencer that reports stays named; one that falls silent is replaced", () => {
   const cluster = new Cluster();
   cluster.createRemediation("req", { nodeName: "worker-1" });

@@ -2,7 +2,7 @@ import type { SBDConfig } from "../api/sbd-config.ts";
 import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import { isReporting, type OperatorMemory } from "./memory.ts";
-import { isOpen, nodeNameOf, type Snapshot } from "./snapshot.ts";
+import { isOpen, nodeNameOf, outcomeOf, type Snapshot } from "./snapshot.ts";
 
 /** A fencer that reports nothing new for longer is replaced. */
 const NO_PROGRESS_AFTER_MS = 30_000;
@@ -65,7 +65,11 @@ export function chooseFencer(
   return candidates.find(({ spec }) => !spent.has(spec.nodeName))?.spec.nodeName ?? null;
 }
 
-/** Healthy agents on the device, but the target and those that are being fenced themselves. */
+/**
+ * Healthy agents on the device, but the target and those that are being fenced themselves. A request
+ * that has ended says nothing about its node any more, however long nobody deletes it: the node's own
+ * agent reports whether it is well.
+ */
 export function candidatesFor(
   snapshot: Snapshot,
   memory: OperatorMemory,
@@ -75,7 +79,11 @@ export function candidatesFor(
 ): readonly SBDNode[] {
   const condemned = new Set(
     snapshot.remediations
-      .filter((other) => other.metadata.deletionTimestamp === undefined)
+      .filter(
+        (other) =>
+          other.metadata.deletionTimestamp === undefined &&
+          (outcomeOf(other) === "open" || outcomeOf(other) === "fenced"),
+      )
       .map((other) => nodeNameOf(other)),
   );
   return snapshot.sbdNodes.filter(
