@@ -1,8 +1,9 @@
 import type { ManualConfirmation } from "./authority.ts";
 import { judgeAcknowledged } from "./acknowledged.ts";
 import { judgeBounded } from "./bounded.ts";
-import type { Missing, Verdict } from "./evidence.ts";
-import type { FenceCase } from "./fence-case.ts";
+import { wanting, type Missing, type Verdict } from "./evidence.ts";
+import { countFromMs, type FenceCase } from "./fence-case.ts";
+import { bootsOfTheMachine, lacksNode, lacksOneMachine } from "./node-lacks.ts";
 import { judgeRebooted } from "./rebooted.ts";
 
 /** Asks every row of the evidence table, the strongest first; one proof is enough. */
@@ -28,8 +29,15 @@ function eachOnce(missing: readonly Missing[]): readonly Missing[] {
   return [...new Map(missing.map((lack) => [`${lack.code} ${lack.detail}`, lack])).values()];
 }
 
-function judgeConfirmed({ confirmation, request, message }: FenceCase): Verdict {
-  return judgeWord(confirmation, request.uid, message.record.targetBootID);
+/** A word for the machine that beats is none for another one that is the Node by now. */
+function judgeConfirmed(fence: FenceCase): Verdict {
+  const { confirmation, request, message } = fence;
+  const word = judgeWord(confirmation, request.uid, message.record.targetBootID);
+  const lacks = [
+    ...lacksOneMachine(fence),
+    ...lacksNode(fence, countFromMs(fence), bootsOfTheMachine(fence)),
+  ];
+  return word.kind === "missing" || lacks.length === 0 ? word : wanting(lacks);
 }
 
 /** An administrator's word counts for the request and the boot it names, and for no other. */
