@@ -1,267 +1,285 @@
-import { isArmed } from "../src/agent/agent-state.ts";
-import { decideClearing } from "../src/fencing/clearing.ts";
+import { assignmentsOf, type Assignment } from "../src/agent/api/assignments.ts";
+import { findSlot, reportedNode } from "../src/agent/api/own-slot.ts";
+import { asFarAsKnown, ownStatus, type OwnStatus } from "../src/agent/api/own-status.ts";
+import { nodeReading, requestReading } from "../src/agent/api/readings.ts";
+import { isOpenAgainst } from "../src/agent/api/request-state.ts";
+import { openSlotTasks, resultsWith } from "../src/agent/api/slot-task-results.ts";
+import { agentStatus } from "../src/agent/shell/agent-status.ts";
+import type {
+  AgentStatus,
+  Answer,
+  SlotTask,
+  SlotTaskState,
+} from "../src/agent/shell/api-message.ts";
+import type { SBDNode } from "../src/api/sbd-node.ts";
+import type { SBDRemediation } from "../src/api/sbd-remediation.ts";
 import type { NodeReading, RequestReading } from "../src/fencing/authority.ts";
 import type { Evidence } from "../src/fencing/evidence.ts";
 import type { FencerReport } from "../src/fencing/fencer-report.ts";
-import {
-  FENCE_REASON_HEARTBEAT_TIMEOUT,
-  FENCE_REASON_MANUAL,
-} from "../src/protocol/fence-reason.ts";
-import { sameFenceSlot } from "../src/observation/sightings.ts";
-import { deriveTiming } from "../src/timing/contract.ts";
-import type { FenceSlot } from "../src/protocol/fence-record.ts";
+import type { KubeObject } from "../src/kube/kube-object.ts";
 import type { AgentProcess } from "./agent-process.ts";
-import { copyOf, type Remediation, type SBDNodeObject } from "./api-store.ts";
-import { fenceSlot, GARBAGE } from "./shared-device.ts";
+import { CONFIG_NAME } from "./api-store.ts";
+import { OwnNodeWriter } from "./own-node-writer.ts";
+import { RequestWriter } from "./request-writer.ts";
+import { SlotTasks } from "./slot-tasks.ts";
+import { wallAt, WALL_START_MS } from "./world.ts";
 
-type Said = { readonly leaving: boolean; readonly armed: boolean; readonly undecided: boolean };
-type Answer<Reading> = Omit<Reading, "startedMs" | "endedMs">;
-
+const REVIEW_EVERY_MS = 5_000;
 const RELIST_MS = 10_000;
 const WATCH_DELAY_MS = 2_000;
-const STATUS_EVERY_MS = 5_000;
-const CLEAR_AGAIN_MS = 3_000;
+/** Twice as long as in production, and less than a leader's patience. */
+const STATUS_EVERY_MS = 10_000;
+const TASK_AGAIN_AFTER_MS = 10_000;
+const TIMEOUT_MS_MIN = 500;
+const TIMEOUT_MS_MAX = 5_000;
+const TIMEOUT_MS_UNTIL_KNOWN = 2_000;
+/** A watch that has not told the last change yet. */
+const BEHIND = 0.1;
 
 /**
- * The API process of one agent: it tells the core who is to be fenced, answers the fencers' questions
- * by consistent reads, and writes status. Until the production one is run here, this one stands in.
+ * The API process of one agent: src/agent/api/cluster-side.ts in virtual time. What it decides is
+ * decided by the same functions; this is when it asks, and what the network makes of it.
  */
 export class AgentApi {
   readonly #agent: AgentProcess;
-  /** resourceVersion of the GET that granted a request, and what was patched since. */
-  readonly #versions = new Map<string, number>();
-  readonly #clearing = new Map<number, number>();
+  readonly #writer: OwnNodeWriter;
+  readonly #requestWriter: RequestWriter;
+  readonly #slotTasks: SlotTasks;
+  readonly #taskSentMs = new Map<string, number>();
+  #sbdNodes: readonly SBDNode[];
+  #requests: readonly SBDRemediation[] = [];
+  #synced = false;
+  /** When the last event of the watch is told. */
+  #toldMs = -Infinity;
+  #assigned: ReadonlyMap<string, Assignment> = new Map();
+  #writing = false;
   #statusMs = -Infinity;
-  #writing: string[] = [];
-  /** This process has said that it leaves: no earlier write of it may unsay that. */
+  #standing = "";
+  #vouching = false;
+  #nextVouch: (() => void) | null = null;
+  /** This process has said that it leaves: whatever it said before is out of date. */
   #hasLeft = false;
 
   constructor(agent: AgentProcess) {
     this.#agent = agent;
+    const { api, timeline } = agent.world;
+    this.#sbdNodes = api.sbdNodes.list();
+    this.#writer = new OwnNodeWriter(api, this.#call, () => this.#ownNode());
+    this.#slotTasks = new SlotTasks(agent, this.#call, (task, state, reason) =>
+      this.#recordTask(task, state, reason),
+    );
+    this.#requestWriter = new RequestWriter({
+      api,
+      call: this.#call,
+      agent: agent.state.config.nodeName,
+      nowMs: () => timeline.nowMs,
+      wallMs: () => WALL_START_MS + Math.round(timeline.nowMs),
+      nameOf: (uid) => this.#assigned.get(uid)?.ref.name ?? null,
+      cached: (name) => this.#requests.find(({ metadata }) => metadata.name === name) ?? null,
+      onDeclared: (uid) => agent.fencers.declared(uid),
+    });
   }
 
   begin(): void {
     const { world } = this.#agent;
     const { random } = this.#agent.boot.machine;
-    world.api.watch({
-      alive: () => this.#agent.alive,
-      seen: (uid, seen) => {
-        // Late, sometimes twice, and not always in order.
-        const copies = random.chance(0.05) ? 2 : 1;
-        for (let copy = 0; copy < copies; copy += 1) {
-          world.timeline.after(random.next() ** 3 * WATCH_DELAY_MS, () => {
-            if (this.#reaches()) {
-              this.#agent.whenRunning(() => this.#hear(uid, seen));
-            }
-          });
-        }
-      },
-    });
-    this.#relist();
-  }
-
-  /** How this agent is, for the leader. */
-  report(): void {
-    const { world, state } = this.#agent;
-    const { nowMs } = world.timeline;
-    if (nowMs - this.#statusMs < STATUS_EVERY_MS || !this.#reaches()) {
-      return;
-    }
-    this.#statusMs = nowMs;
-    const good = this.#agent.contract() !== null && state.lastPass?.trouble === null;
-    const blind = state.lastPass?.trouble?.vouchable === true;
-    const said = this.#said();
-    this.#call(
-      () => {
-        const own = this.#ownNode();
-        if (own !== null) {
-          own.goodMs = good ? nowMs : own.goodMs;
-          own.blind = blind;
-          this.#patchOwn(own, said);
-        }
-      },
-      () => undefined,
-    );
-    for (const [nodeID, writer] of world.api.repairs) {
-      if (writer === state.config.nodeName) {
-        this.#clear(nodeID);
+    const watcher = (): void => {
+      if (!this.#agent.alive) {
+        world.api.remediations.watchers.splice(world.api.remediations.watchers.indexOf(watcher), 1);
+        return;
       }
-    }
+      const listed = world.api.remediations.list();
+      // Late, sometimes twice, and then not in order.
+      const copies = random.chance(0.05) ? 2 : 1;
+      for (let copy = 0; copy < copies; copy += 1) {
+        const atMs = world.timeline.nowMs + random.next() ** 3 * WATCH_DELAY_MS;
+        this.#toldMs = copies > 1 ? atMs : Math.max(atMs, this.#toldMs);
+        world.timeline.at(this.#toldMs, () => {
+          if (this.#reaches()) {
+            this.#agent.whenRunning(() => this.#learnRequests(listed));
+          }
+        });
+      }
+    };
+    world.api.remediations.watchers.push(watcher);
+    this.#relist();
+    this.#review();
   }
 
-  /** The own SBDNode is patched first, then the requests are listed. */
+  /** Its life has changed: told before it is done, for a latched node is gone in a moment. */
+  tellStatus(): void {
+    this.#reportStatus();
+  }
+
+  /** The own SBDNode is patched first, then the requests are listed. One at a time. */
   askToVouch(
     asked: { readonly leaving: boolean; readonly armed: boolean },
     hear: (openRequests: number) => void,
   ): void {
-    const { api } = this.#agent.world;
-    const { nodeName } = this.#agent.state.config;
-    const said = { ...this.#said(), ...asked };
-    this.#call(
-      () => {
-        const own = this.#ownNode();
-        if (own !== null) {
-          this.#patchOwn(own, said);
-          own.armed = asked.armed;
-        }
-        return own !== null;
-      },
-      (patched) => {
-        if (patched) {
-          this.#call(() => api.openRequests(nodeName), hear);
-        }
-      },
-    );
-  }
-
-  #said(): Said {
-    const { state } = this.#agent;
-    return {
-      leaving: state.life.kind === "leaving",
-      armed: isArmed(state),
-      undecided: state.watchdog.kind === "closed" || state.watchdog.kind === "opening",
+    if (this.#vouching) {
+      this.#nextVouch = () => this.askToVouch(asked, hear);
+      return;
+    }
+    this.#vouching = true;
+    const { world, state } = this.#agent;
+    const { nodeName, bootID } = state.config;
+    const end = (): void => {
+      this.#vouching = false;
+      const next = this.#nextVouch;
+      this.#nextVouch = null;
+      next?.();
     };
-  }
-
-  #ownNode(): SBDNodeObject | null {
-    const { nodeName, nodeID } = this.#agent.state.config;
-    const own = [...this.#agent.world.api.sbdNodes.values()].find(
-      (known) => known.nodeName === nodeName && known.nodeID === nodeID,
+    this.#hasLeft ||= asked.leaving;
+    this.#writer.write(
+      (own) => ({
+        ...this.#statusOn(own),
+        armed: asked.armed,
+        lastVouchTime: wallAt(world.timeline.nowMs),
+      }),
+      (own) => {
+        if (own === null) {
+          end();
+          return;
+        }
+        this.#call(
+          () => world.api.remediations.list() as unknown as readonly KubeObject[],
+          (listed) => {
+            if (listed !== null) {
+              hear(listed.filter((request) => isOpenAgainst(request, nodeName, bootID)).length);
+            }
+            end();
+          },
+        );
+      },
     );
-    return own ?? null;
-  }
-
-  /**
-   * As src/agent/api/own-status.ts: until a process has armed or given its watchdog up, its boot is as
-   * armed and as gone as its predecessors have said. An older write never lands over a newer one.
-   */
-  #patchOwn(own: SBDNodeObject, { leaving, armed, undecided }: Said): void {
-    const { bootID } = this.#agent.boot;
-    const keep = own.bootID === bootID && undecided;
-    own.armed = keep && !armed ? own.armed : armed;
-    own.leaving = keep && !leaving ? own.leaving : leaving || (own.leaving && this.#hasLeft);
-    this.#hasLeft ||= leaving;
-    own.bootID = bootID;
   }
 
   readRequest(uid: string, hear: (answer: Answer<RequestReading>) => void): void {
     const { api } = this.#agent.world;
+    const { nodeName } = this.#agent.state.config;
+    const name = this.#assigned.get(uid)?.ref.name;
+    if (name === undefined) {
+      const detail = "this agent is not named for it any more";
+      hear({ granted: false, detail, epoch: 0, confirmation: null });
+      return;
+    }
     this.#call(
-      () => {
-        const found = api.remediations.get(uid);
-        return found === undefined ? null : copyOf(found);
-      },
-      (found) => {
-        const granted = found !== null && this.#namesUs(found);
-        if (granted) {
-          this.#versions.set(uid, found.resourceVersion);
+      () => ({ found: api.remediations.get(name) as unknown as KubeObject | null }),
+      (answer) => {
+        if (answer !== null) {
+          hear(requestReading(answer.found, uid, nodeName));
         }
-        hear({
-          granted,
-          detail: granted ? "" : "the request is gone, deleting, concluded or names another fencer",
-          epoch: found?.fencing?.epoch ?? 0,
-          confirmation: found?.confirmation ?? null,
-        });
       },
     );
   }
 
+  /** Two reads, each consistent, and not of one instant. */
   readNode(nodeName: string, hear: (answer: Answer<NodeReading>) => void): void {
     const { api } = this.#agent.world;
-    this.#call((): Answer<NodeReading> => {
-      const node = api.nodes.get(nodeName);
-      return {
-        nodeUID: node?.uid ?? null,
-        bootID: node?.bootID ?? "",
-        noExecute: node?.noExecute ?? false,
-        sbdNodes: [...api.sbdNodes.values()]
-          .filter((known) => known.nodeName === nodeName)
-          .map(({ name, nodeID, leaving }) => ({ name, nodeID, leaving, unarmedBootID: "" })),
-      };
-    }, hear);
+    let node: { readonly found: KubeObject | null } | null = null;
+    let sbdNodes: readonly KubeObject[] | null = null;
+    const both = (): void => {
+      if (node !== null && sbdNodes !== null) {
+        hear(nodeReading(node.found, sbdNodes, nodeName));
+      }
+    };
+    this.#call(
+      () => ({ found: api.nodes.get(nodeName) as unknown as KubeObject | null }),
+      (answer) => {
+        node = answer;
+        both();
+      },
+    );
+    this.#call(
+      () => api.sbdNodes.list() as unknown as readonly KubeObject[],
+      (answer) => {
+        sbdNodes = answer;
+        both();
+      },
+    );
   }
 
-  /** On the resourceVersion of the GET that granted it: a request changed since is read again first. */
-  declare(uid: string, evidence: Evidence, recorded: () => void): void {
-    const version = this.#versions.get(uid);
+  declare(uid: string, evidence: Evidence): void {
+    this.#requestWriter.declare(uid, evidence);
+  }
+
+  reportFencing(report: FencerReport): void {
+    if (this.#assigned.has(report.uid)) {
+      this.#requestWriter.report(report);
+    } else if (this.#synced) {
+      this.#agent.fencers.withdraw(report.uid);
+    }
+  }
+
+  // What the cluster wants of the core process
+
+  #learnRequests(listed: readonly SBDRemediation[]): void {
+    this.#requests = listed;
+    this.#synced = true;
+    this.#reviewAssignments();
+  }
+
+  #reviewAssignments(): void {
+    const { world, state, fencers } = this.#agent;
+    const before = this.#assigned;
+    this.#assigned = assignmentsOf(
+      this.#requests.map((parsed) => ({ raw: parsed as unknown as KubeObject, parsed })),
+      world.api.configs.list(),
+      { nodeName: state.config.nodeName, configName: CONFIG_NAME },
+    );
+    for (const { order } of this.#assigned.values()) {
+      if (order.type === "fence" && state.life.kind === "serving") {
+        fencers.accept(order);
+      }
+    }
+    for (const uid of before.keys()) {
+      if (!this.#assigned.has(uid)) {
+        fencers.withdraw(uid);
+      }
+    }
+  }
+
+  #review(): void {
     const { world } = this.#agent;
-    if (version === undefined) {
+    if (!this.#agent.alive) {
       return;
     }
-    this.#call(
-      () =>
-        world.api.patch(uid, version, (request) => {
-          if (request.fencing !== null) {
-            request.fencing.evidence = evidence;
-            request.fencing.state = "Proven";
-          }
-        }),
-      (done) => {
-        if (done) {
-          this.#versions.set(uid, version + 1);
-          recorded();
-        }
-      },
-    );
-  }
-
-  reportFencing(nodeName: string, report: FencerReport): void {
-    const { world, state } = this.#agent;
-    const { nodeName: me } = state.config;
-    const writing = report.state === "Writing";
-    const key = `${report.uid} ${report.state} ${report.epoch} ${report.unfencable?.code ?? ""}`;
-    const known = world.api.remediations.get(report.uid)?.fencing;
-    const stale = known != null && world.timeline.nowMs - known.reportedMs >= STATUS_EVERY_MS;
-    if (this.#writing.includes(key) && !stale) {
+    world.timeline.after(REVIEW_EVERY_MS, () => this.#review());
+    if (!this.#reaches()) {
       return;
     }
-    this.#writing = [...this.#writing.slice(-8), key];
-    const version = this.#versions.get(report.uid);
-    if (version === undefined || nodeName === me) {
-      return;
-    }
-    this.#call(
-      () =>
-        world.api.patch(report.uid, version, (request) => {
-          const { fencing } = request;
-          if (fencing === null || fencing.agent !== me) {
-            return;
-          }
-          fencing.reportedMs = world.timeline.nowMs;
-          fencing.epoch = Math.max(fencing.epoch, report.epoch);
-          fencing.state = fencing.evidence === null ? report.state : "Proven";
-          fencing.unfencable = report.unfencable?.code ?? null;
-          const others = fencing.writers.filter((writer) => writer !== me);
-          fencing.writers = writing ? [...others, me] : others;
-        }),
-      (done) => {
-        if (done) {
-          this.#versions.set(report.uid, version + 1);
-        } else {
-          this.#writing = [];
-        }
-      },
-    );
-  }
-
-  #hear(uid: string, seen: Remediation | null): void {
-    const { world, fencers } = this.#agent;
-    if (seen === null || !this.#namesUs(seen)) {
-      fencers.withdraw(uid);
-      return;
-    }
-    const slot = [...world.api.sbdNodes.values()]
-      .filter(({ nodeName }) => nodeName === seen.nodeName)
-      .toSorted((a, b) => a.nodeID - b.nodeID)[0];
-    if (slot === undefined || this.#agent.state.life.kind !== "serving") {
-      return;
-    }
-    fencers.accept({
-      uid,
-      nodeName: seen.nodeName,
-      nodeID: slot.nodeID,
-      reason: seen.byHealthCheck ? FENCE_REASON_HEARTBEAT_TIMEOUT : FENCE_REASON_MANUAL,
+    this.#agent.whenRunning(() => {
+      const { random } = this.#agent.boot.machine;
+      if (!random.chance(BEHIND)) {
+        this.#sbdNodes = world.api.sbdNodes.list();
+      }
+      this.#reviewSlot();
+      if (!this.#agent.alive) {
+        return;
+      }
+      this.#reviewTasks();
+      this.#agent.fencers.report();
+      this.#reportStatus();
     });
+  }
+
+  #reviewSlot(): void {
+    const found = findSlot(this.#sbdNodes, this.#agent.state.config.nodeName, CONFIG_NAME);
+    if (found.kind === "found") {
+      this.#agent.slotTold(found.nodeID);
+    }
+  }
+
+  #reviewTasks(): void {
+    const { nowMs } = this.#agent.world.timeline;
+    const own = this.#ownNode()?.metadata.name ?? null;
+    const tasks = openSlotTasks(this.#sbdNodes, this.#agent.state.config.nodeName, own);
+    for (const task of tasks) {
+      if (nowMs - (this.#taskSentMs.get(task.id) ?? -Infinity) >= TASK_AGAIN_AFTER_MS) {
+        this.#taskSentMs.set(task.id, nowMs);
+        this.#slotTasks.start(task);
+      }
+    }
   }
 
   /** Watches may lie; a relist on a timer does not. */
@@ -269,20 +287,14 @@ export class AgentApi {
     if (!this.#agent.alive) {
       return;
     }
-    const { world, fencers } = this.#agent;
-    if (world.api.remediations.size > 0 || fencers.fencers.size > 0) {
+    const { world } = this.#agent;
+    const listed = world.api.remediations.list();
+    if (listed.length > 0 || this.#requests.length > 0 || !this.#synced) {
       this.#call(
-        () => [...world.api.remediations.values()].map(copyOf),
-        (listed) => {
-          for (const seen of listed) {
-            this.#hear(seen.uid, seen);
-          }
-          for (const fencer of [...fencers.fencers.values()]) {
-            for (const { uid } of fencer.requests) {
-              if (!listed.some((seen) => seen.uid === uid)) {
-                fencers.withdraw(uid);
-              }
-            }
+        () => world.api.remediations.list(),
+        (answer) => {
+          if (answer !== null) {
+            this.#learnRequests(answer);
           }
         },
       );
@@ -290,114 +302,84 @@ export class AgentApi {
     world.timeline.after(RELIST_MS, () => this.#relist());
   }
 
-  /** Clears or repairs a slot on a fresh list, by compare and replace. */
-  #clear(nodeID: number): void {
-    const { world, boot, state } = this.#agent;
+  // What the core process reports
+
+  #ownNode(): SBDNode | null {
+    return reportedNode(this.#sbdNodes, this.#agent.state.config, CONFIG_NAME);
+  }
+
+  #agentStatus(): AgentStatus {
+    const { boot, state, watchingSinceMs } = this.#agent;
+    const counts = { pets: 0, petErrors: 0, ioErrors: 0, watchingSinceMs };
+    const status = agentStatus(state, counts, boot.livedMs());
+    // One pass stands for all that a finer rhythm would have had since.
+    const { lastGoodPassAgeMs: ageMs } = status;
+    const fresh = ageMs !== null && state.lastPass?.trouble === null && this.#agent.isOnTime(ageMs);
+    return fresh ? { ...status, lastGoodPassAgeMs: 0 } : status;
+  }
+
+  #status(known: AgentStatus): OwnStatus {
+    const { timeline } = this.#agent.world;
+    const own = ownStatus(known, this.#sbdNodes, WALL_START_MS + Math.round(timeline.nowMs));
+    return this.#hasLeft ? { ...own, leaving: true } : own;
+  }
+
+  #statusOn(own: KubeObject): Readonly<Record<string, unknown>> {
+    const known = this.#agentStatus();
+    return asFarAsKnown(this.#status(known), known, own);
+  }
+
+  #reportStatus(): void {
+    const { world, state } = this.#agent;
     const { nowMs } = world.timeline;
-    const { device } = state;
-    if (device === null || nowMs - (this.#clearing.get(nodeID) ?? -Infinity) < CLEAR_AGAIN_MS) {
+    const standing =
+      `${state.life.kind} ${state.watchdog.kind} ${state.watchdog.kind === "open" && state.watchdog.armed} ` +
+      `${state.lastPass?.trouble === null}`;
+    const isDue = nowMs - this.#statusMs >= STATUS_EVERY_MS - 1 || standing !== this.#standing;
+    if (this.#writing || !isDue || this.#ownNode() === null) {
       return;
     }
-    this.#clearing.set(nodeID, nowMs);
-    const startedMs = boot.rawMs();
-    const nodeName = `worker-${nodeID}`;
-    this.#call(
-      () =>
-        world.api
-          .requestsFor(nodeName)
-          .filter(({ deleting, concludedMs }) => !deleting && concludedMs === null)
-          .map(({ uid }) => uid),
-      (openRequestUIDs) => {
-        const slot = state.sightings.fences.get(nodeID)?.slot ?? { kind: "empty" as const };
-        const latest = this.#agent.state.sightings.fences.get(nodeID)?.slot ?? slot;
-        const decision = decideClearing(
-          latest,
-          { startedMs, openRequestUIDs },
-          {
-            name: state.config.nodeName,
-            nodeID: state.config.nodeID,
-            targetNodeID: nodeID,
-            epochFloor: 0,
-            nonce: `${state.config.startSeed}c${Math.round(nowMs)}`,
-            wallNs: this.#agent.wallNs(),
-            timing: deriveTiming(device.timing),
-          },
-          boot.rawMs(),
-        );
-        if (decision.kind === "nothing-to-clear") {
-          this.#cleared(nodeID);
-        } else if (decision.kind === "clear") {
-          this.#replace(nodeID, decision.expected, fenceSlot(decision.record));
+    this.#writing = true;
+    this.#statusMs = nowMs;
+    this.#standing = standing;
+    this.#writer.write(
+      (own) => this.#statusOn(own),
+      (written) => {
+        this.#writing = false;
+        if (written === null) {
+          this.#standing = "";
         }
       },
     );
   }
 
-  #replace(nodeID: number, expected: FenceSlot, next: FenceSlot): void {
-    const { worker, world } = this.#agent;
-    let unchanged = false;
-    let readBack: FenceSlot = { kind: "empty" };
-    worker.submit({
-      read: (device) => {
-        const found = device.fence(nodeID);
-        unchanged =
-          sameFenceSlot(found, expected) ||
-          (found.kind === "unreadable" && expected.kind === "unreadable");
-      },
-      write: {
-        land: (device) => {
-          if (unchanged) {
-            device.putFence(nodeID, next);
-          }
-        },
-        tear: (device) => {
-          if (unchanged) {
-            device.putFence(nodeID, GARBAGE);
-          }
-        },
-        readBack: (device) => {
-          readBack = device.fence(nodeID);
-        },
-      },
-      done: (error) => {
-        if (error === null && unchanged && sameFenceSlot(readBack, next)) {
-          world.say?.(`${this.#agent.state.config.nodeName} clears fence slot ${nodeID}`);
-          this.#agent.whenRunning(() => this.#cleared(nodeID));
-        }
-      },
-    });
-  }
-
-  #cleared(nodeID: number): void {
-    const { api } = this.#agent.world;
-    const me = this.#agent.state.config.nodeName;
-    this.#call(
-      () => {
-        if (api.repairs.get(nodeID) === me) {
-          api.repairs.delete(nodeID);
-          for (const request of api.requestsFor(`worker-${nodeID}`)) {
-            request.slotClear ||= request.deleting;
-          }
-        }
-      },
+  #recordTask({ id, nodeID }: SlotTask, state: SlotTaskState, reason: string): void {
+    const { timeline } = this.#agent.world;
+    const done = { type: "slot-task-done", id, nodeID, state, reason } as const;
+    this.#writer.write(
+      (own) => ({
+        slotTaskResults: resultsWith(own, done, WALL_START_MS + Math.round(timeline.nowMs)),
+      }),
       () => undefined,
     );
   }
 
-  #namesUs({ finalizer, deleting, concludedMs, fencing }: Remediation): boolean {
-    const me = this.#agent.state.config.nodeName;
-    return finalizer && !deleting && concludedMs === null && fencing?.agent === me;
-  }
-
   /** What was sent arrives, whatever has become of the process since. */
-  #call<Reply>(act: () => Reply, hear: (reply: Reply) => void): void {
+  readonly #call = <Reply>(act: () => Reply, hear: (reply: Reply | null) => void): void => {
     const { machine } = this.#agent.boot;
+    const timeoutMs = this.#agent.state.device?.timing.timeoutMs ?? null;
     this.#agent.world.api.call(
-      () => machine.agentReaches(),
+      {
+        reaches: () => machine.agentReaches(),
+        timeoutMs:
+          timeoutMs === null
+            ? TIMEOUT_MS_UNTIL_KNOWN
+            : Math.min(TIMEOUT_MS_MAX, Math.max(TIMEOUT_MS_MIN, timeoutMs / 4)),
+      },
       act,
       (reply) => this.#agent.whenRunning(() => hear(reply)),
     );
-  }
+  };
 
   #reaches(): boolean {
     return this.#agent.alive && this.#agent.boot.machine.agentReaches();

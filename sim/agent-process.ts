@@ -43,10 +43,13 @@ export class AgentProcess {
   readonly #pending: AgentEvent[] = [];
   #stepping = false;
   readonly #vouchesAsked = new Set<number>();
+  /** When this process first read the slots; null before. */
+  watchingSinceMs: number | null = null;
+  #movingSlot = false;
   #vouchIDs = 0;
   #vouchMs = -Infinity;
 
-  constructor(boot: Boot, startSeed: string) {
+  constructor(boot: Boot, startSeed: string, nodeID: number) {
     const { machine } = boot;
     this.boot = boot;
     this.world = machine.world;
@@ -54,7 +57,7 @@ export class AgentProcess {
     this.worker = this.#newWorker();
     const config: AgentConfig = {
       nodeName: machine.nodeName,
-      nodeID: machine.nodeID,
+      nodeID,
       bootID: boot.bootID,
       machineID: machine.label,
       startSeed,
@@ -74,7 +77,7 @@ export class AgentProcess {
   begin(): void {
     const { machine } = this.boot;
     this.world.say?.(
-      `${machine.nodeName} agent starts in ${this.boot.bootID}, slot ${machine.nodeID}`,
+      `${machine.nodeName} agent starts in ${this.boot.bootID}, slot ${this.state.config.nodeID}`,
     );
     this.world.coverage.agentStarted(this.state);
     this.#tick();
@@ -147,6 +150,22 @@ export class AgentProcess {
     return life.kind === "serving" && lastGood !== null ? (device?.timing ?? null) : null;
   }
 
+  /** Its SBDNode is another by now: leave this slot in order, and let the next start take that one. */
+  slotTold(nodeID: number): void {
+    if (nodeID === this.state.config.nodeID || this.#movingSlot || !this.boot.run.writable) {
+      return;
+    }
+    this.#movingSlot = true;
+    this.#say(`has slot ${nodeID} now, and leaves ${this.state.config.nodeID}`);
+    this.boot.run.slot = nodeID;
+    this.dispatch({ type: "terminate" });
+  }
+
+  /** Whether nothing is missing where the last of something is so old, in this agent's rhythm. */
+  isOnTime(ageMs: number): boolean {
+    return ageMs <= 1.5 * this.#tickMs();
+  }
+
   /** Effects that answer at once queue their events, so that a step's effects stay in order. */
   #receive(event: AgentEvent): void {
     this.#pending.push(event);
@@ -160,6 +179,9 @@ export class AgentProcess {
       this.state = state;
       this.world.coverage.agentStepped(before, state);
       this.world.invariants.agentStepped(this, before, state);
+      if (state.life.kind !== before.life.kind) {
+        this.api.tellStatus();
+      }
       for (const effect of effects) {
         if (!this.#mayPerform()) {
           return;
@@ -338,7 +360,6 @@ export class AgentProcess {
         return;
       }
       this.#askToVouch();
-      this.api.report();
       this.world.timeline.after(this.#tickMs(), () => this.#tick());
     });
   }
@@ -451,6 +472,7 @@ export class AgentProcess {
             this.#receive({ type: "regions-failed", error });
             return;
           }
+          this.watchingSinceMs ??= between.livedMs;
           this.#receive({
             type: "heartbeats-read",
             reading: { startedMs: started.livedMs, endedMs: between.livedMs, slots: heartbeats },

@@ -1,235 +1,218 @@
-import type { Evidence } from "../src/fencing/evidence.ts";
-import type { FencerReport } from "../src/fencing/fencer-report.ts";
-import type { ManualConfirmation } from "../src/fencing/authority.ts";
+import { API_VERSION } from "../src/api/group.ts";
+import {
+  NODE_NAME_ANNOTATION,
+  NODE_SLOT_FINALIZER,
+  TEMPLATE_NAME_ANNOTATION,
+  TIMED_OUT_ANNOTATION,
+} from "../src/api/remediation-names.ts";
+import type { SBDConfig } from "../src/api/sbd-config.ts";
+import { sbdNodeName, type SBDNode, type SBDNodeSpec } from "../src/api/sbd-node.ts";
+import type { SBDRemediation } from "../src/api/sbd-remediation.ts";
+import type {
+  KubeDaemonSet,
+  KubeNode,
+  KubePod,
+  KubeVolumeAttachment,
+} from "../src/operator/kube-object.ts";
+import { nodeNameOf, type Snapshot } from "../src/operator/snapshot.ts";
+import { ObjectStore, type Counters } from "./object-store.ts";
 import type { Random } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
+import { wallAt } from "./world.ts";
 
-export type NodeObject = {
-  readonly name: string;
-  readonly uid: string;
-  bootID: string;
-  ready: boolean;
-  /** Since when Ready has been Unknown; null while it is True. */
-  unknownSinceMs: number | null;
-  noSchedule: boolean;
-  noExecute: boolean;
-  noExecuteSinceMs: number | null;
-  /** When its kubelet was last heard. */
-  heardMs: number;
-};
-
-export type SBDNodeObject = {
-  readonly name: string;
-  readonly nodeID: number;
-  readonly nodeName: string;
-  leaving: boolean;
-  armed: boolean;
-  /** The boot that its agent last spoke of. */
-  bootID: string;
-  /** When its agent last reported a good pass; true time, for the leader's choice only. */
-  goodMs: number;
-  /** Its agent cannot read its own fence slot. */
-  blind: boolean;
-};
-
-export type FencingOfRequest = {
-  agent: string;
-  namedMs: number;
-  epoch: number;
-  reportedMs: number;
-  state: FencerReport["state"];
-  evidence: Evidence | null;
-  unfencable: string | null;
-  /** Fencers whose write is in flight, by name. */
-  writers: readonly string[];
-};
-
-export type Remediation = {
-  readonly uid: string;
-  readonly nodeName: string;
-  readonly createdMs: number;
-  readonly byHealthCheck: boolean;
-  resourceVersion: number;
-  finalizer: boolean;
-  /** When the finalizer became durable; true time. */
-  finalizerMs: number;
-  deleting: boolean;
-  timedOut: boolean;
-  confirmation: ManualConfirmation | null;
-  /** Null before the leader has named a fencer. */
-  fencing: FencingOfRequest | null;
-  fencingSucceeded: "Unknown" | "True" | "False";
-  concludedMs: number | null;
-  /** The node's pods and attachments are gone. */
-  released: boolean;
-  /** A writer has found or made the fence slot clear since this was deleted. */
-  slotClear: boolean;
-};
-
-type Watcher = {
-  /** Asked now and then; one that is not is forgotten. */
-  readonly alive: () => boolean;
-  readonly seen: (uid: string, seen: Remediation | null) => void;
-};
+/** The one SBDConfig of every run. */
+export const CONFIG_NAME = "sbd";
+export const NAMESPACE = "sbd-system";
 
 const LATENCY_MS = 15;
 
 /**
  * The API server: one consistent store, and between it and each client a network that fails. A
- * request that was applied may lose its answer.
+ * request that was applied may lose its answer, and one that was given up may arrive all the same.
  */
 export class ApiStore {
-  readonly nodes = new Map<string, NodeObject>();
-  readonly sbdNodes = new Map<string, SBDNodeObject>();
-  readonly remediations = new Map<string, Remediation>();
-  /** Fence slots that the leader has had named a writer for, to clear or repair. */
-  readonly repairs = new Map<number, string>();
+  readonly configs: ObjectStore<SBDConfig>;
+  readonly sbdNodes: ObjectStore<SBDNode>;
+  readonly remediations: ObjectStore<SBDRemediation>;
+  readonly nodes: ObjectStore<KubeNode>;
+  readonly pods: ObjectStore<KubePod>;
+  readonly volumeAttachments: ObjectStore<KubeVolumeAttachment>;
+  readonly daemonSets: ObjectStore<KubeDaemonSet>;
+  /** When each kubelet last renewed its lease, by Node name. */
+  readonly heardMs = new Map<string, number>();
+  /** What each kubelet last said to have mounted, by Node name. */
+  readonly volumesInUse = new Map<string, ReadonlySet<string>>();
+  /** Of the operator's replicas. */
+  lease = { holder: 0, renewedMs: -Infinity };
   slowMs = 0;
-  /** Told when the fencer that a request names changes; null = none. */
-  renamed: (uid: string, before: string | null, now: string | null) => void = () => undefined;
-  readonly #naming = new Map<string, string | null>();
-  /** Told of every new request. */
-  created: (remediation: Remediation) => void = () => undefined;
   readonly #timeline: Timeline;
   readonly #random: Random;
-  #watchers: Watcher[] = [];
-  #serial = 0;
+  #version = 0;
+  readonly #serials = new Map<string, number>();
 
   constructor(timeline: Timeline, random: Random) {
     this.#timeline = timeline;
     this.#random = random;
+    const counters: Counters = {
+      nextVersion: () => {
+        this.#version += 1;
+        return String(this.#version);
+      },
+      nextUID: (kind) => {
+        const serial = (this.#serials.get(kind) ?? 0) + 1;
+        this.#serials.set(kind, serial);
+        return `${kind}-${serial}`;
+      },
+      wall: () => wallAt(timeline.nowMs),
+    };
+    this.configs = new ObjectStore("config", counters);
+    this.sbdNodes = new ObjectStore("sbdnode", counters);
+    this.remediations = new ObjectStore("request", counters);
+    this.nodes = new ObjectStore("node", counters);
+    this.pods = new ObjectStore("pod", counters);
+    this.volumeAttachments = new ObjectStore("attachment", counters);
+    this.daemonSets = new ObjectStore("daemonset", counters);
+  }
+
+  /** Everything there is. The arrays are the same until something of their kind changes. */
+  snapshot(): Snapshot {
+    return {
+      configs: this.configs.list(),
+      sbdNodes: this.sbdNodes.list(),
+      remediations: this.remediations.list(),
+      nodes: this.nodes.list(),
+      pods: this.pods.list(),
+      volumeAttachments: this.volumeAttachments.list(),
+      daemonSets: this.daemonSets.list(),
+    };
   }
 
   /**
-   * @param reaches asked when the request arrives and again when the answer does
+   * @param client `reaches` is asked when the request arrives and again when the answer does; after
+   *   `timeoutMs` the client waits no longer
    * @param act what the API server does, at one instant
+   * @param hear gets null where no answer came in time
    */
-  call<Answer>(reaches: () => boolean, act: () => Answer, hear: (answer: Answer) => void): void {
-    const thereMs = this.latencyMs();
-    const backMs = this.latencyMs();
+  call<Answer>(
+    client: { readonly reaches: () => boolean; readonly timeoutMs: number },
+    act: () => Answer,
+    hear: (answer: Answer | null) => void,
+  ): void {
+    const thereMs = this.#latencyMs();
+    const backMs = this.#latencyMs();
+    const startedMs = this.#timeline.nowMs;
+    const giveUpMs = startedMs + client.timeoutMs;
+    const fail = (): void => this.#timeline.at(giveUpMs, () => hear(null));
+    const isLate = thereMs + backMs > client.timeoutMs;
+    if (isLate) {
+      fail();
+    }
     this.#timeline.after(thereMs, () => {
-      if (reaches()) {
-        const answer = act();
-        this.#timeline.after(backMs, () => {
-          if (reaches()) {
-            hear(answer);
-          }
-        });
+      if (!client.reaches()) {
+        if (!isLate) {
+          fail();
+        }
+        return;
+      }
+      const answer = act();
+      if (!isLate) {
+        this.#timeline.after(backMs, () => (client.reaches() ? hear(answer) : fail()));
       }
     });
   }
 
-  latencyMs(): number {
-    return (LATENCY_MS + this.slowMs) * (0.5 + this.#random.next());
+  createNode(name: string): KubeNode {
+    const created = this.nodes.create({
+      metadata: { name, labels: { "kubernetes.io/os": "linux" } },
+      spec: {},
+      status: { conditions: [{ type: "Ready", status: "False" }] },
+    });
+    this.heardMs.set(name, this.#timeline.nowMs);
+    return created ?? this.nodes.get(name)!;
   }
 
-  uid(kind: string): string {
-    this.#serial += 1;
-    return `${kind}-${this.#serial}`;
-  }
-
-  watch(watcher: Watcher): void {
-    this.#watchers = this.#watchers.filter(({ alive }) => alive());
-    this.#watchers.push(watcher);
-  }
-
-  createNode(name: string): NodeObject {
-    const node: NodeObject = {
-      name,
-      uid: this.uid("node"),
-      bootID: "",
-      ready: false,
-      unknownSinceMs: null,
-      noSchedule: false,
-      noExecute: false,
-      noExecuteSinceMs: null,
-      heardMs: this.#timeline.nowMs,
-    };
-    this.nodes.set(name, node);
-    return node;
-  }
-
-  createRemediation(nodeName: string, by: { readonly healthCheck: boolean }): Remediation {
-    const remediation: Remediation = {
-      uid: this.uid("request"),
-      nodeName,
-      createdMs: this.#timeline.nowMs,
-      byHealthCheck: by.healthCheck,
-      resourceVersion: 0,
-      finalizer: false,
-      finalizerMs: Infinity,
-      deleting: false,
-      timedOut: false,
-      confirmation: null,
-      fencing: null,
-      fencingSucceeded: "Unknown",
-      concludedMs: null,
-      released: false,
-      slotClear: false,
-    };
-    this.remediations.set(remediation.uid, remediation);
-    this.created(remediation);
-    this.touch(remediation);
-    return remediation;
+  /** As an operator does that is about to be replaced: what it has seen is its own affair. */
+  createSBDNode(
+    spec: SBDNodeSpec,
+    config: { readonly name: string; readonly uid: string },
+  ): boolean {
+    const created = this.sbdNodes.create({
+      apiVersion: API_VERSION,
+      kind: "SBDNode",
+      metadata: {
+        name: sbdNodeName(spec.configName, spec.nodeID),
+        finalizers: [NODE_SLOT_FINALIZER],
+        ownerReferences: [{ apiVersion: API_VERSION, kind: "SBDConfig", ...config }],
+      },
+      spec,
+      status: {},
+    });
+    return created !== null;
   }
 
   /**
-   * A patch that carries a resourceVersion; false = 409, and nothing happened.
+   * NodeHealthCheck names its requests after their nodes, so that there is one of them at most; an
+   * administrator's has a name of its own. Null where the name is taken.
    */
-  patch(uid: string, version: number, change: (remediation: Remediation) => void): boolean {
-    const remediation = this.remediations.get(uid);
-    if (remediation === undefined || remediation.resourceVersion !== version) {
-      return false;
-    }
-    change(remediation);
-    this.touch(remediation);
-    return true;
+  createRemediation(nodeName: string, by: "health-check" | "administrator"): SBDRemediation | null {
+    const serial = (this.#serials.get("request") ?? 0) + 1;
+    const healthCheck = {
+      name: nodeName,
+      annotations: { [NODE_NAME_ANNOTATION]: nodeName, [TEMPLATE_NAME_ANNOTATION]: "sbd" },
+      ownerReferences: [
+        {
+          apiVersion: "remediation.medik8s.io/v1alpha1",
+          kind: "NodeHealthCheck",
+          name: "nhc",
+          uid: "nhc-1",
+        },
+      ],
+    };
+    return this.remediations.create({
+      apiVersion: API_VERSION,
+      kind: "SBDRemediation",
+      metadata: {
+        namespace: NAMESPACE,
+        ...(by === "health-check" ? healthCheck : { name: `request-${serial}` }),
+      },
+      spec: {
+        remediationStrategy: "Automatic",
+        ...(by === "health-check" ? {} : { nodeName }),
+      },
+      status: {},
+    });
   }
 
-  /** Waits for the finalizer, as the API server does. */
-  deleteRemediation(remediation: Remediation): void {
-    remediation.deleting = true;
-    this.touch(remediation);
+  timeOut(name: string): void {
+    this.remediations.update(name, (request) => ({
+      ...request,
+      metadata: {
+        ...request.metadata,
+        annotations: {
+          ...request.metadata.annotations,
+          [TIMED_OUT_ANNOTATION]: wallAt(this.#timeline.nowMs),
+        },
+      },
+    }));
   }
 
-  forget(remediation: Remediation): void {
-    this.remediations.delete(remediation.uid);
-    this.#tell(remediation.uid, null);
+  requestsFor(nodeName: string): SBDRemediation[] {
+    return this.remediations.list().filter((request) => nodeNameOf(request) === nodeName);
   }
 
-  touch(remediation: Remediation): void {
-    remediation.resourceVersion += 1;
-    if (remediation.deleting && !remediation.finalizer) {
-      this.remediations.delete(remediation.uid);
-      this.#tell(remediation.uid, null);
-      return;
-    }
-    this.#tell(remediation.uid, copyOf(remediation));
-  }
-
-  requestsFor(nodeName: string): Remediation[] {
-    return [...this.remediations.values()].filter((known) => known.nodeName === nodeName);
-  }
-
-  /** Unconcluded, with our finalizer: what keeps an agent from vouching for itself. */
-  openRequests(nodeName: string): number {
-    return this.requestsFor(nodeName).filter(
-      ({ finalizer, concludedMs }) => finalizer && concludedMs === null,
-    ).length;
-  }
-
-  #tell(uid: string, seen: Remediation | null): void {
-    const names = seen !== null && !seen.deleting && seen.concludedMs === null;
-    const now = names ? (seen.fencing?.agent ?? null) : null;
-    this.renamed(uid, this.#naming.get(uid) ?? null, now);
-    this.#naming.set(uid, now);
-    for (const watcher of this.#watchers) {
-      watcher.seen(uid, seen);
-    }
+  #latencyMs(): number {
+    return (LATENCY_MS + this.slowMs) * (0.5 + this.#random.next());
   }
 }
 
-export function copyOf(remediation: Remediation): Remediation {
-  const { fencing } = remediation;
-  return { ...remediation, fencing: fencing === null ? null : { ...fencing } };
+export function isOfHealthCheck({ metadata }: SBDRemediation): boolean {
+  return metadata.ownerReferences?.some(({ kind }) => kind === "NodeHealthCheck") === true;
+}
+
+export function uidOf({
+  metadata,
+}: {
+  readonly metadata: { readonly uid?: string | undefined };
+}): string {
+  return metadata.uid ?? "";
 }

@@ -1,10 +1,15 @@
+import { findSlot } from "../src/agent/api/own-slot.ts";
+import { slotOnDevice } from "../src/agent/shell/slot-on-device.ts";
 import { AgentProcess } from "./agent-process.ts";
+import { CONFIG_NAME } from "./api-store.ts";
 import { Guard } from "./guard.ts";
 import { Kubelet } from "./kubelet.ts";
 import type { Machine } from "./machine.ts";
 import { RunMemory } from "./run-memory.ts";
 
 const FIRST_RESTART_MS = 1_000;
+const SLOT_AGAIN_AFTER_MS = 1_000;
+const LOOK_AT_DEVICE_AFTER_MS = 3_000;
 /** Within the slack of every contract. */
 const SLEEP_MS_MAX = 1_000;
 const BACKOFF_MS = 10_000;
@@ -38,6 +43,7 @@ export class Boot {
   #restarts = 0;
   #lastStartMs = -Infinity;
   #startPending = false;
+  #awaitsSlotSinceMs: number | null = null;
 
   constructor(machine: Machine, bootID: string) {
     this.machine = machine;
@@ -124,11 +130,44 @@ export class Boot {
         this.startAgent(0);
         return;
       }
+      const nodeID = this.#findSlot();
+      if (nodeID === null) {
+        this.startAgent(SLOT_AGAIN_AFTER_MS);
+        return;
+      }
+      this.#awaitsSlotSinceMs = null;
       this.#starts += 1;
       this.#lastStartMs = world.timeline.nowMs;
-      this.agent = new AgentProcess(this, `${this.machine.label}b${this.bootID}p${this.#starts}.`);
+      const seed = `${this.machine.label}b${this.bootID}p${this.#starts}.`;
+      this.agent = new AgentProcess(this, seed, nodeID);
       this.agent.begin();
     });
+  }
+
+  /**
+   * As src/agent/shell/main.ts has it: what this boot has been told, else what its SBDNode tells, else
+   * what an earlier boot has left on the device. Null: it waits, and opens and arms nothing.
+   */
+  #findSlot(): number | null {
+    const { machine, run } = this;
+    const { world, nodeName, label, path } = machine;
+    const { nowMs } = world.timeline;
+    if (run.slot !== null) {
+      return run.slot;
+    }
+    this.#awaitsSlotSinceMs ??= nowMs;
+    if (machine.agentReaches() && run.writable) {
+      const found = findSlot(world.api.sbdNodes.list(), nodeName, CONFIG_NAME);
+      if (found.kind === "found") {
+        run.slot = found.nodeID;
+        return found.nodeID;
+      }
+    }
+    const reads =
+      nowMs - this.#awaitsSlotSinceMs >= LOOK_AT_DEVICE_AFTER_MS &&
+      nowMs >= path.hungUntil() &&
+      !path.fails(nowMs);
+    return reads ? slotOnDevice(path.device.heartbeats, { nodeName, machineID: label }) : null;
   }
 
   /** The agent's process is gone: the kernel closes what it held, and the kubelet starts another. */

@@ -1,12 +1,15 @@
 import { FENCE_REASON_MANUAL } from "../src/protocol/fence-reason.ts";
 import { newFence } from "../src/protocol/message.ts";
+import { CONFIG_NAME, uidOf } from "./api-store.ts";
 import type { Fault } from "./fault.ts";
 import { chooseHardware } from "./hardware.ts";
-import type { Leader } from "./leader-model.ts";
+import { deleteNode } from "./kube-controllers.ts";
 import { Machine } from "./machine.ts";
+import { mergePatch } from "./object-store.ts";
+import type { OperatorReplica } from "./operator-replica.ts";
 import { GARBAGE, headerOf, SharedDevice } from "./shared-device.ts";
 import { foreignHeader } from "./simulated-header.ts";
-import { WALL_START_MS, type World } from "./world.ts";
+import { wallAt, WALL_START_MS, type World } from "./world.ts";
 
 const FENCE_WRITE_FATES = ["ok", "lost", "torn", "fails", "late"] as const;
 const SHORTEST_TIMEOUT_MS = 4_000;
@@ -14,19 +17,22 @@ const SHORTEST_WATCHDOG_MS = 4_000;
 const SLOTS_APART = 10;
 const FOR_GOOD_MS = 1e12;
 const NEW_POD_AFTER_MS = 3_000;
-const DUPLICATE_STANDS_MS = 5_000;
 const CONFIRM_EVERY_MS = 10_000;
 const CONFIRM_WITHIN_MS = 600_000;
 
 /** Lets one fault happen now. */
-export function injectFault(world: World, leaders: readonly Leader[], fault: Fault): void {
+export function injectFault(
+  world: World,
+  replicas: readonly OperatorReplica[],
+  fault: Fault,
+): void {
   const { timeline, array, api } = world;
   const { nowMs } = timeline;
   const { forMs, detail } = fault;
   const nodeName = `worker-${fault.node}`;
   const machine = newestMachine(world, nodeName);
   const untilMs = nowMs + forMs;
-  const leader = leaders[detail === 0 ? 0 : leaders.length - 1];
+  const replica = replicas[detail === 0 ? 0 : replicas.length - 1];
   const restore = (undo: () => void): void => timeline.after(forMs, undo);
   switch (fault.kind) {
     case "array-slow":
@@ -49,20 +55,21 @@ export function injectFault(world: World, leaders: readonly Leader[], fault: Fau
     case "contract-shorter":
       return shortenContract(world, nodeName);
     case "leader-cut":
-      if (leader !== undefined) {
-        leader.cutUntilMs = untilMs;
+      if (replica !== undefined) {
+        replica.cutUntilMs = Math.max(replica.cutUntilMs, untilMs);
       }
       return;
     case "leader-stale":
-      if (leader !== undefined) {
-        leader.staleUntilMs = untilMs;
-      }
+      replica?.lookBack(untilMs);
+      return;
+    case "leader-restart":
+      replica?.restart();
       return;
     case "api-slow":
       api.slowMs = detail;
       return restore(() => (api.slowMs = 0));
     case "request":
-      api.createRemediation(nodeName, { healthCheck: false });
+      api.createRemediation(nodeName, "administrator");
       return;
     case "request-deleted":
     case "request-again":
@@ -70,8 +77,7 @@ export function injectFault(world: World, leaders: readonly Leader[], fault: Fau
     case "request-timeout":
       return changeRequests(world, nodeName, fault.kind);
     case "node-deleted":
-      world.workloads.moveByNodeDeletion(nodeName);
-      api.nodes.delete(nodeName);
+      deleteNode(world, nodeName);
       return;
     case "reprovision":
     case "two-machines":
@@ -112,10 +118,10 @@ function injectIntoMachine(world: World, machine: Machine, fault: Fault): void {
       path.fenceWrites = FENCE_WRITE_FATES[detail] ?? "ok";
       return restore(() => (path.fenceWrites = "ok"));
     case "garbage-heartbeat":
-      device.putHeartbeat(machine.nodeID, GARBAGE);
+      device.putHeartbeat(slotOf(machine), GARBAGE);
       return;
     case "garbage-fence":
-      device.putFence(machine.nodeID, GARBAGE);
+      device.putFence(slotOf(machine), GARBAGE);
       return;
     case "blind-fence":
       path.blindUntilMs = untilMs;
@@ -130,9 +136,9 @@ function injectIntoMachine(world: World, machine: Machine, fault: Fault): void {
       return lead(machine, device.fork(), restore);
     case "go-message": {
       const wallNs = BigInt(Math.round(WALL_START_MS + nowMs)) * 1_000_000n;
-      const header = newFence(255, machine.nodeID, 1, FENCE_REASON_MANUAL, () => wallNs);
-      const message = { header, targetNodeID: machine.nodeID, reason: FENCE_REASON_MANUAL };
-      device.putFence(machine.nodeID, { kind: "bare-fence", message });
+      const header = newFence(255, slotOf(machine), 1, FENCE_REASON_MANUAL, () => wallNs);
+      const message = { header, targetNodeID: slotOf(machine), reason: FENCE_REASON_MANUAL };
+      device.putFence(slotOf(machine), { kind: "bare-fence", message });
       return;
     }
     case "agent-kill":
@@ -211,6 +217,7 @@ function injectIntoMachine(world: World, machine: Machine, fault: Fault): void {
       machine.watchdogLateness = detail;
       if (boot !== null) {
         boot.guard.lateness = detail;
+        boot.beyondBounds = true;
       }
       return;
     case "queued-io":
@@ -287,42 +294,28 @@ function killAgain(world: World, machine: Machine, untilMs: number, everyMs: num
   }
 }
 
-/** The duplicate SBDNode goes again, and the agent that took its slot does not know. */
-function moveSlot(world: World, machine: Machine): void {
-  const { api, timeline } = world;
-  const nodeID = machine.nodeID + SLOTS_APART;
-  const name = `sbd-${nodeID}`;
-  const { nodeName } = machine;
-  if (nodeID > 2 * SLOTS_APART) {
-    return;
+/** A leader that had not seen its slot gave the node another, and its agent has seen only that one. */
+function moveSlot({ api }: World, { boot, node, nodeName }: Machine): void {
+  const config = api.configs.get(CONFIG_NAME)!;
+  const nodeID = node + SLOTS_APART;
+  const given = api.createSBDNode(
+    { configName: CONFIG_NAME, nodeName, nodeID },
+    { name: CONFIG_NAME, uid: uidOf(config) },
+  );
+  if (given && boot !== null && boot.run.writable) {
+    boot.run.slot = nodeID;
+    boot.agent?.kill();
   }
-  api.sbdNodes.set(name, {
-    name,
-    nodeID,
-    nodeName,
-    leaving: false,
-    armed: false,
-    bootID: "",
-    goodMs: -Infinity,
-    blind: false,
-  });
-  const before = machine.nodeID;
-  machine.nodeID = nodeID;
-  machine.boot?.agent?.kill();
-  timeline.after(DUPLICATE_STANDS_MS, () => {
-    machine.nodeID = before;
-    api.sbdNodes.delete(name);
-  });
+}
+
+function slotOf({ boot, node }: Machine): number {
+  return boot?.agent?.state.config.nodeID ?? boot?.run.slot ?? node;
 }
 
 function reprovision(world: World, fault: Fault, old: Machine): void {
-  const { timeline, api } = world;
+  const { timeline } = world;
   const random = world.random(`reprovision ${fault.atMs}`);
-  for (const pod of world.workloads.pods) {
-    for (const writer of pod.writers) {
-      writer.excused ||= writer.boot.machine === old;
-    }
-  }
+  world.workloads.excuse((boot) => boot.machine === old);
   if (fault.kind === "two-machines") {
     old.kubeletCutUntilMs = FOR_GOOD_MS;
     old.path.hungUntilMs = timeline.nowMs + fault.forMs;
@@ -335,8 +328,7 @@ function reprovision(world: World, fault: Fault, old: Machine): void {
   } else {
     old.powerOff(FOR_GOOD_MS, "an administrator switches it off");
   }
-  api.nodes.delete(old.nodeName);
-  world.workloads.moveByNodeDeletion(old.nodeName);
+  deleteNode(world, old.nodeName);
   const machine = new Machine(world, {
     label: `m${world.machines.length + 1}`,
     node: fault.node,
@@ -356,9 +348,17 @@ function confirmOff(world: World, machine: Machine): void {
   const { bootID } = boot;
   const look = (): void => {
     for (const request of api.requestsFor(machine.nodeName)) {
-      if (request.confirmation === null) {
-        request.confirmation = { requestUID: request.uid, bootID, by: "admin", at: "now" };
-        api.touch(request);
+      if (request.status.confirmation === undefined) {
+        const confirmation = {
+          requestUID: uidOf(request),
+          bootID,
+          by: "admin",
+          time: wallAt(world.timeline.nowMs),
+        };
+        api.remediations.update(request.metadata.name, (now) => ({
+          ...now,
+          status: mergePatch(now.status, { confirmation }),
+        }));
       }
     }
     if (world.timeline.nowMs < untilMs) {
@@ -375,22 +375,20 @@ function changeRequests(
   change: "request-deleted" | "request-again" | "request-forced" | "request-timeout",
 ): void {
   const { api } = world;
-  for (const request of api.requestsFor(nodeName)) {
+  for (const { metadata } of api.requestsFor(nodeName)) {
     switch (change) {
       case "request-deleted":
-        api.deleteRemediation(request);
+        api.remediations.delete(metadata.name);
         break;
       case "request-again":
-        api.deleteRemediation(request);
-        api.createRemediation(nodeName, { healthCheck: request.byHealthCheck });
+        api.remediations.delete(metadata.name);
+        api.createRemediation(nodeName, "administrator");
         break;
       case "request-forced":
-        request.finalizer = false;
-        api.deleteRemediation(request);
+        api.remediations.remove(metadata.name);
         break;
       case "request-timeout":
-        request.timedOut = true;
-        api.touch(request);
+        api.timeOut(metadata.name);
     }
   }
 }

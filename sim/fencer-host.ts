@@ -3,6 +3,7 @@ import { reportRequest } from "../src/fencing/fencer-report.ts";
 import type { FencerEffect } from "../src/fencing/fencer-step.ts";
 import { stepFencer, type FencerEvent } from "../src/fencing/fencer.ts";
 import { openRequests } from "../src/fencing/requests.ts";
+import type { ToCore } from "../src/agent/shell/api-message.ts";
 import type { FencesReading, HeartbeatsReading } from "../src/observation/region-reading.ts";
 import {
   NO_SIGHTINGS,
@@ -15,18 +16,14 @@ import type { AgentProcess } from "./agent-process.ts";
 import { fenceSlot, GARBAGE } from "./shared-device.ts";
 
 /** That an agent is named to fence a node, as its API process tells it. */
-export type FenceOrder = {
-  readonly uid: string;
-  readonly nodeName: string;
-  readonly nodeID: number;
-  readonly reason: number;
-};
+export type FenceOrder = ToCore & { readonly type: "fence" };
 
 /** The fencers of one agent process: src/agent/shell/fencer-host.ts in virtual time. */
 export class FencerHost {
   readonly fencers = new Map<string, FencerState>();
   readonly #agent: AgentProcess;
   #sightings: Sightings = NO_SIGHTINGS;
+  #sightMs = -Infinity;
   #nonces = 0;
 
   constructor(agent: AgentProcess) {
@@ -41,12 +38,26 @@ export class FencerHost {
       boot.suspendedMs === 0
         ? state.sightings
         : sightFences(sightHeartbeats(this.#sightings, heartbeats), fences);
+    this.#sightMs = boot.livedMs();
     for (const nodeName of [...this.fencers.keys()]) {
       this.dispatch(nodeName, { type: "sightings", sightings: this.#sightings });
     }
-    for (const [nodeName, fencer] of this.fencers) {
+    this.report();
+  }
+
+  get sightings(): Sightings {
+    return this.#sightings;
+  }
+
+  /** After each look at the device, and between two of them where a finer rhythm would have more. */
+  report(): void {
+    const { api, boot } = this.#agent;
+    if (!this.#agent.isOnTime(boot.livedMs() - this.#sightMs)) {
+      return;
+    }
+    for (const fencer of [...this.fencers.values()]) {
       for (const request of openRequests(fencer)) {
-        this.#agent.api.reportFencing(nodeName, reportRequest(fencer, request, boot.rawMs()));
+        api.reportFencing(reportRequest(fencer, request, boot.rawMs()));
       }
     }
   }
@@ -62,7 +73,7 @@ export class FencerHost {
   }
 
   accept(order: FenceOrder): void {
-    const { state, boot, world } = this.#agent;
+    const { state, boot } = this.#agent;
     const contract = this.#agent.contract();
     if (contract === null || order.nodeName === state.config.nodeName) {
       return;
@@ -75,13 +86,20 @@ export class FencerHost {
           nodeID: state.config.nodeID,
           target: { nodeName: order.nodeName, nodeID: order.nodeID },
           contract,
-          cluster: { pausableNodes: world.schedule.pausableNodes },
+          cluster: { pausableNodes: order.pausableNodes },
         }),
         sightings: this.#sightings,
       });
     }
     const { uid, reason } = order;
     this.dispatch(order.nodeName, { type: "request", uid, reason, finalizerMs: boot.rawMs() });
+  }
+
+  /** The proof is recorded. */
+  declared(uid: string): void {
+    for (const nodeName of [...this.fencers.keys()]) {
+      this.dispatch(nodeName, { type: "declared", uid });
+    }
   }
 
   withdraw(uid: string): void {
@@ -137,11 +155,7 @@ export class FencerHost {
         });
         return;
       case "declare":
-        api.declare(effect.uid, effect.evidence, () => {
-          for (const name of [...this.fencers.keys()]) {
-            this.dispatch(name, { type: "declared", uid: effect.uid });
-          }
-        });
+        api.declare(effect.uid, effect.evidence);
     }
   }
 

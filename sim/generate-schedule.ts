@@ -226,6 +226,7 @@ const MOMENTARY: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "request-timeout",
   "confirm-off",
   "contract-shorter",
+  "leader-restart",
   "node-deleted",
 ]);
 
@@ -281,6 +282,7 @@ function chooseDetail(
       return random.whole(1, 4);
     case "leader-cut":
     case "leader-stale":
+    case "leader-restart":
       return random.whole(0, 1);
     case "wall-step":
       return random.pick([-3_600_000, 3_600_000, -5_000, 60_000]);
@@ -321,6 +323,7 @@ function gentleFaults(random: Random, schedule: Schedule): Fault[] {
     ["kubelet-cut", 25_000, 0],
     ["leader-cut", timeoutMs * 3, 0],
     ["leader-stale", timeoutMs * 3, 0],
+    ["leader-restart", 0, 0],
     ["api-slow", timeoutMs * 2, 5_000],
   ];
   const faults: Fault[] = [];

@@ -1,25 +1,30 @@
 import { isArmed, type AgentState } from "../src/agent/agent-state.ts";
+import { isOpenAgainst, namedAgent, wantsMessage } from "../src/agent/api/request-state.ts";
+import { REMEDIATION_FINALIZER } from "../src/api/remediation-names.ts";
+import type { SBDRemediation } from "../src/api/sbd-remediation.ts";
 import type { Evidence } from "../src/fencing/evidence.ts";
 import type { FencerState } from "../src/fencing/fencer-state.ts";
+import type { KubeObject } from "../src/kube/kube-object.ts";
+import { nodeNameOf, outcomeOf } from "../src/operator/snapshot.ts";
 import type { FenceRecord, FenceSlot } from "../src/protocol/fence-record.ts";
 import type { AgentProcess } from "./agent-process.ts";
-import type { Remediation } from "./api-store.ts";
+import { isOfHealthCheck, uidOf } from "./api-store.ts";
 import type { Boot } from "./boot.ts";
 import type { PetBy } from "./guard.ts";
-import type { Pod } from "./workloads.ts";
+import type { Volume } from "./workloads.ts";
 import type { World } from "./world.ts";
 
 /**
- * - `S1` death is claimed of a node, and an instance of its OS that started before the message was
- *   durable, and could be given pods, lives
- * - `S2` a volume has two live writers after the first one's owner was declared dead
+ * - `S1` death is claimed of a node, by a fencer or by the leader, and an instance of its OS that
+ *   started before the message was durable, and could be given pods, lives
+ * - `S2` a volume has two live writers, and nobody else has declared the first one's owner dead
  * - `S3` a message is durable and not cleared, and the armed boot it is addressed to outlives T + 2W
  * - `S4` one slot has two live owners, or one that knows of the other outlives T + 2W
  * - `S5` a condemned boot is petted on purpose
  * - `S6` a fence message is written that an earlier write equals, or whose request has not named its
  *   writer for longer than T
  * - `L1` no fault beyond what a node tolerates, and a node dies
- * - `L2` a request does not end in bounded time
+ * - `L2` a request does not end, or the work of a node proven dead is not released, in bounded time
  * - `L3` a finalizer is held for ever
  */
 export type InvariantCode = "S1" | "S2" | "S3" | "S4" | "S5" | "S6" | "L1" | "L2" | "L3";
@@ -41,6 +46,19 @@ const ALTERNATIONS_MAX = 3;
 type SlotOwner = { agent: AgentProcess; goodMs: number; alternations: number };
 type Obligation = { readonly boot: Boot; readonly landedMs: number };
 
+/** What the API server would have to be asked about at every moment. */
+type Known = {
+  readonly createdMs: number;
+  /** When the finalizer became durable; true time. */
+  finalizerMs: number;
+  /** When FencingSucceeded became True. */
+  fencedMs: number;
+  /** It was armed and staying when the request came. */
+  readonly fencable: boolean;
+  readonly nodeName: string;
+  failed: boolean;
+};
+
 /** Watches one run, and halts it at the first thing that must not happen. */
 export class Invariants {
   violation: Violation | null = null;
@@ -55,13 +73,25 @@ export class Invariants {
   readonly #durableMs = new Map<string, number>();
   /** UID of the Node that each request's proof claims dead; one deleted since is another's word. */
   readonly #claims = new Map<string, string>();
-  readonly #lone: {
-    readonly request: Remediation;
-    readonly fencable: boolean;
-  }[] = [];
+  /** Every request there ever was, by UID. */
+  readonly #known = new Map<string, Known>();
 
   constructor(world: World) {
     this.#world = world;
+  }
+
+  /** Watches the requests in the API server itself. */
+  begin(): void {
+    this.#world.api.remediations.watchers.push((before, now) => {
+      this.#named(before, now);
+      if (now !== null) {
+        this.#learn(before, now);
+      }
+      // Nobody claims it any more: taints go now, and where work has moved `S2` watches it.
+      if (now === null || now.metadata.deletionTimestamp !== undefined) {
+        this.#claims.delete(uidOf(now ?? before!));
+      }
+    });
   }
 
   fail(code: InvariantCode, detail: string): void {
@@ -127,14 +157,50 @@ export class Invariants {
     });
   }
 
-  /** Who is named by a request has changed, or the request is gone. */
-  named(uid: string, before: string | null, now: string | null): void {
-    if (before !== null && before !== now) {
-      this.#namedUntilMs.set(`${uid} ${before}`, this.#world.timeline.nowMs);
+  /** Who may write for a request may have changed, or the request is gone. */
+  #named(before: SBDRemediation | null, now: SBDRemediation | null): void {
+    const was = writerOf(before);
+    const is = writerOf(now);
+    if (was !== null && was !== is) {
+      this.#namedUntilMs.set(was, this.#world.timeline.nowMs);
     }
-    if (now !== null) {
-      this.#namedUntilMs.set(`${uid} ${now}`, Infinity);
+    if (is !== null) {
+      this.#namedUntilMs.set(is, Infinity);
     }
+  }
+
+  #learn(before: SBDRemediation | null, now: SBDRemediation): void {
+    const { nowMs } = this.#world.timeline;
+    const uid = uidOf(now);
+    const nodeName = nodeNameOf(now) ?? "";
+    const known = this.#known.get(uid) ?? {
+      createdMs: nowMs,
+      finalizerMs: Infinity,
+      fencedMs: Infinity,
+      fencable: this.#isFencable(nodeName),
+      nodeName,
+      failed: false,
+    };
+    this.#known.set(uid, known);
+    if (now.metadata.finalizers?.includes(REMEDIATION_FINALIZER) === true) {
+      known.finalizerMs = Math.min(known.finalizerMs, nowMs);
+    }
+    known.failed ||= outcomeOf(now) === "failed";
+    if (saysFenced(now) && (before === null || !saysFenced(before))) {
+      known.fencedMs = nowMs;
+      this.#declared(now);
+    }
+  }
+
+  #isFencable(nodeName: string): boolean {
+    return [...this.#world.device.heartbeats.values()].some(
+      (slot) =>
+        slot.kind === "heartbeat" &&
+        slot.record.nodeName === nodeName &&
+        slot.record.armed &&
+        !slot.record.leaving &&
+        !slot.record.detectOnly,
+    );
   }
 
   /** A fencer submits a message. */
@@ -162,89 +228,82 @@ export class Invariants {
   /** A fencer has found a proof: from here on it claims death. */
   proved(uid: string, evidence: Evidence, fencer: FencerState): void {
     const key = restsOn(fencer, evidence);
-    const request = this.#world.api.remediations.get(uid);
-    if (request === undefined) {
+    const known = this.#known.get(uid);
+    const request = this.#world.api.remediations.list().find((held) => uidOf(held) === uid);
+    if (known === undefined || request === undefined) {
       return;
     }
-    const durableMs = Math.max(this.#landedMs.get(key) ?? -Infinity, request.finalizerMs);
+    const durableMs = Math.max(this.#landedMs.get(key) ?? -Infinity, known.finalizerMs);
     this.#durableMs.set(uid, durableMs);
     const { nodeName } = fencer.config.target;
-    this.#claims.set(uid, this.#world.api.nodes.get(nodeName)?.uid ?? "");
+    if (request.metadata.deletionTimestamp === undefined) {
+      this.#claims.set(uid, this.#world.api.nodes.get(nodeName)?.metadata.uid ?? "");
+    }
     this.#allDead(fencer.config.target.nodeName, evidence, durableMs);
   }
 
-  /** The leader has turned a proof into FencingSucceeded=True. */
-  declared(request: Remediation, evidence: Evidence): void {
-    const durableMs = this.#durableMs.get(request.uid) ?? request.finalizerMs;
-    this.#allDead(request.nodeName, evidence, durableMs);
-  }
-
-  /** FencingSucceeded=True on no proof at all, as some do. */
-  declaredWithoutProof(request: Remediation): void {
-    this.#allDead(request.nodeName, null, this.#world.timeline.nowMs);
+  /** A leader has set FencingSucceeded=True; on no proof at all, it claims that nothing lives now. */
+  #declared(request: SBDRemediation): void {
+    const nodeName = nodeNameOf(request) ?? "";
+    const evidence = request.status.fencing?.evidence ?? null;
+    const durableMs = this.#durableMs.get(uidOf(request));
+    this.#allDead(nodeName, evidence, durableMs ?? this.#world.timeline.nowMs);
   }
 
   /** A kubelet has read its Node without NoExecute: from now on its boot may be given pods. */
   admitted(boot: Boot): void {
     const nodeUID = boot.kubelet.heldPodsUnder;
     for (const [uid, claimed] of this.#claims) {
-      const open = this.#world.api.remediations.has(uid);
-      if (open && claimed === nodeUID && boot.startedMs < this.#durableMs.get(uid)!) {
+      if (claimed === nodeUID && boot.startedMs < this.#durableMs.get(uid)!) {
         const { nodeName } = boot.machine;
         this.fail("S1", `${nodeName} is claimed dead, and older ${boot.bootID} may be given pods`);
       }
     }
   }
 
-  writerStarts(pod: Pod, boot: Boot): void {
-    const other = pod.writers.find((writer) => writer.boot !== boot && !writer.excused);
-    if (pod.movedByProof && other !== undefined) {
+  writerStarts(volume: Volume, boot: Boot): void {
+    const other = volume.writers.find((writer) => writer.boot !== boot && !writer.excused);
+    if (other !== undefined) {
       this.fail(
         "S2",
-        `${pod.volume} is written by ${boot.machine.nodeName} (${boot.bootID}), and still by ` +
+        `${volume.name} is written by ${boot.machine.nodeName} (${boot.bootID}), and still by ` +
           `${other.boot.machine.nodeName} (${other.boot.bootID})`,
       );
     }
   }
 
-  requestCreated(request: Remediation): void {
-    const { device } = this.#world;
-    const held = [...device.heartbeats.values()].find(
-      (slot) => slot.kind === "heartbeat" && slot.record.nodeName === request.nodeName,
-    );
-    const record = held?.kind === "heartbeat" ? held.record : null;
-    this.#lone.push({
-      request,
-      fencable: record !== null && record.armed && !record.leaving && !record.detectOnly,
-    });
-  }
-
   /** After the calm: everything must have come to an end. */
   ended(): void {
     const { api, schedule, timeline } = this.#world;
-    for (const request of api.remediations.values()) {
-      const ageMs = timeline.nowMs - request.createdMs;
-      if (ageMs < schedule.calmMs) {
+    for (const request of api.remediations.list()) {
+      const known = this.#known.get(uidOf(request))!;
+      const { createdMs, fencedMs, nodeName } = known;
+      const what = `${uidOf(request)} of ${nodeName}`;
+      const outcome = outcomeOf(request);
+      if (timeline.nowMs - createdMs < schedule.calmMs) {
         continue;
       }
-      if (request.deleting) {
-        this.fail("L3", `${request.uid} of ${request.nodeName} is deleted and keeps its finalizer`);
-      } else if (request.concludedMs === null && request.byHealthCheck) {
-        this.fail("L2", `${request.uid} of ${request.nodeName} has not ended`);
+      if (request.metadata.deletionTimestamp !== undefined) {
+        this.fail("L3", `${what} is deleted and keeps its finalizer`);
+      } else if (outcome === "open" && isOfHealthCheck(request)) {
+        this.fail("L2", `${what} has not ended`);
+      } else if (outcome === "fenced" && timeline.nowMs - fencedMs >= schedule.calmMs) {
+        this.fail("L2", `${what} is proven dead, and its work is not released`);
       }
     }
-    if (schedule.promise !== "lone") {
-      return;
-    }
-    for (const { request, fencable } of this.#lone) {
-      if (fencable && request.concludedMs !== null && request.fencingSucceeded === "False") {
-        this.fail("L2", `${request.nodeName} was fencable and could not be proven dead`);
+    for (const { fencable, failed, nodeName } of this.#known.values()) {
+      if (schedule.promise === "lone" && fencable && failed) {
+        this.fail("L2", `${nodeName} was fencable and could not be proven dead`);
       }
     }
   }
 
-  #allDead(nodeName: string, evidence: Evidence | null, durableMs: number): void {
-    const uid = this.#world.api.nodes.get(nodeName)?.uid ?? null;
+  #allDead(
+    nodeName: string,
+    evidence: Pick<Evidence, "kind" | "bootID"> | null,
+    durableMs: number,
+  ): void {
+    const uid = this.#world.api.nodes.get(nodeName)?.metadata.uid ?? null;
     const alive = this.#boots().find(
       (boot) =>
         boot.machine.nodeName === nodeName &&
@@ -267,12 +326,13 @@ export class Invariants {
 
   /** Somebody still wants it: without a request a surviving agent may vouch for itself. */
   #wanted(boot: Boot, landedMs: number): boolean {
+    const { nodeName } = boot.machine;
     return this.#world.api
-      .requestsFor(boot.machine.nodeName)
+      .requestsFor(nodeName)
       .some(
-        ({ finalizerMs, concludedMs, fencingSucceeded }) =>
-          finalizerMs <= landedMs &&
-          (concludedMs === null || (fencingSucceeded === "True" && concludedMs >= landedMs)),
+        (request) =>
+          this.#known.get(uidOf(request))!.finalizerMs <= landedMs &&
+          isOpenAgainst(request as unknown as KubeObject, nodeName, boot.bootID),
       );
   }
 
@@ -312,6 +372,24 @@ export class Invariants {
     const { timeoutMs, watchdogMs } = this.#world.schedule;
     return (timeoutMs + 2 * watchdogMs) * RATE_TOLERANCE + SLEEP_TOLERANCE_MS;
   }
+}
+
+/** `UID NAME` of who may write for a request; null where nobody may. */
+function writerOf(request: SBDRemediation | null): string | null {
+  if (request === null) {
+    return null;
+  }
+  const raw = request as unknown as KubeObject;
+  const agent = wantsMessage(raw) ? namedAgent(raw) : "";
+  return agent === "" ? null : `${uidOf(request)} ${agent}`;
+}
+
+function saysFenced({ status }: SBDRemediation): boolean {
+  return (
+    status.conditions?.some(
+      (condition) => condition.type === "FencingSucceeded" && condition.status === "True",
+    ) === true
+  );
 }
 
 /** An agent that was moved to another slot, or looks at a half of the storage, does not read this one. */

@@ -13,8 +13,8 @@ export class Machine {
   readonly hardware: Hardware;
   readonly path: DiskPath;
   readonly random: Random;
-  /** The slot its next agent takes. */
-  nodeID: number;
+  /** 1-based, of its node. */
+  readonly node: number;
   boot: Boot | null = null;
   sysrqWorks: boolean;
   wallOffsetMs = 0;
@@ -39,7 +39,7 @@ export class Machine {
     this.world = world;
     this.label = facts.label;
     this.nodeName = `worker-${facts.node}`;
-    this.nodeID = facts.node;
+    this.node = facts.node;
     this.hardware = facts.hardware;
     this.sysrqWorks = facts.hardware.sysrqWorks;
     this.path = new DiskPath(world.device, world.array);

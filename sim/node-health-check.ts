@@ -1,30 +1,30 @@
 import { deriveTiming } from "../src/timing/contract.ts";
+import { TIMED_OUT_ANNOTATION } from "../src/api/remediation-names.ts";
+import { isReady } from "../src/operator/kube-object.ts";
+import { nodeNameOf } from "../src/operator/snapshot.ts";
+import { isOfHealthCheck, uidOf } from "./api-store.ts";
 import type { Random } from "./random.ts";
 import type { World } from "./world.ts";
 
 const EVERY_MS = 5_000;
-const UNKNOWN_AFTER_MS = 40_000;
 
 /**
- * Two controllers that are not ours: the one that calls a silent node's Ready Unknown, and
- * NodeHealthCheck, which creates an SBDRemediation for it, gives it up after a while, and deletes it
- * when the node is well.
+ * NodeHealthCheck, which is not ours: creates an SBDRemediation for a node whose Ready has been
+ * Unknown for a while, gives it up after a while, and deletes it when the node is well.
  */
 export class NodeHealthCheck {
   readonly #world: World;
   readonly #unhealthyMs: number;
   readonly #timeoutMs: number;
+  /** Since when each Node has not been Ready, by UID. */
+  readonly #unknownSinceMs = new Map<string, number>();
+  readonly #createdMs = new Map<string, number>();
 
   constructor(world: World, random: Random) {
     this.#world = world;
     const { msgwaitMs } = deriveTiming(world.schedule);
     this.#unhealthyMs = random.pick([5_000, 30_000, 60_000]);
     this.#timeoutMs = 60_000 + msgwaitMs * random.pick([4, 8]);
-  }
-
-  /** Longest time from a request to its being given up. */
-  get timeoutMs(): number {
-    return this.#timeoutMs;
   }
 
   begin(): void {
@@ -35,36 +35,57 @@ export class NodeHealthCheck {
   }
 
   #look(): void {
-    const { api, timeline, workloads } = this.#world;
+    this.#tend();
+    const { api, timeline } = this.#world;
     const { nowMs } = timeline;
-    let unhealthy = 0;
-    for (const node of api.nodes.values()) {
-      if (nowMs - node.heardMs >= UNKNOWN_AFTER_MS) {
-        node.ready = false;
-        node.unknownSinceMs ??= nowMs;
+    const nodes = api.nodes.list();
+    const unhealthy = nodes.filter((node) => !isReady(node));
+    for (const node of nodes) {
+      if (isReady(node)) {
+        this.#unknownSinceMs.delete(uidOf(node));
       }
-      unhealthy += node.ready ? 0 : 1;
     }
-    workloads.schedule();
-    for (const request of [...api.remediations.values()]) {
-      if (!request.byHealthCheck || request.deleting) {
+    const isMinority = unhealthy.length <= Math.floor((nodes.length - 1) / 2);
+    for (const node of unhealthy) {
+      const { name } = node.metadata;
+      const isUnknown = node.status?.conditions?.some(
+        ({ type, status }) => type === "Ready" && status === "Unknown",
+      );
+      if (isUnknown !== true) {
         continue;
       }
-      if (api.nodes.get(request.nodeName)?.ready === true) {
-        this.#world.say?.(`NodeHealthCheck: ${request.nodeName} is well, deletes ${request.uid}`);
-        api.deleteRemediation(request);
-      } else if (!request.timedOut && nowMs - request.createdMs >= this.#timeoutMs) {
-        this.#world.say?.(`NodeHealthCheck gives ${request.uid} up`);
-        request.timedOut = true;
-        api.touch(request);
+      const sinceMs = this.#unknownSinceMs.get(uidOf(node)) ?? nowMs;
+      this.#unknownSinceMs.set(uidOf(node), sinceMs);
+      const isDue = nowMs - sinceMs >= this.#unhealthyMs;
+      if (isDue && isMinority && !api.requestsFor(name).some(isOfHealthCheck)) {
+        const created = api.createRemediation(name, "health-check");
+        if (created !== null) {
+          this.#createdMs.set(uidOf(created), nowMs);
+          this.#world.say?.(`NodeHealthCheck creates ${uidOf(created)} for ${name}`);
+        }
       }
     }
-    const isMinority = unhealthy <= Math.floor((api.nodes.size - 1) / 2);
-    for (const node of api.nodes.values()) {
-      const due = node.unknownSinceMs !== null && nowMs - node.unknownSinceMs >= this.#unhealthyMs;
-      if (due && isMinority && !api.requestsFor(node.name).some((known) => known.byHealthCheck)) {
-        const { uid } = api.createRemediation(node.name, { healthCheck: true });
-        this.#world.say?.(`NodeHealthCheck creates ${uid} for ${node.name}`);
+  }
+
+  #tend(): void {
+    const { api, timeline, say } = this.#world;
+    for (const request of api.remediations.list()) {
+      const { metadata } = request;
+      if (!isOfHealthCheck(request) || metadata.deletionTimestamp !== undefined) {
+        continue;
+      }
+      const nodeName = nodeNameOf(request) ?? "";
+      const node = api.nodes.get(nodeName);
+      const ageMs = timeline.nowMs - (this.#createdMs.get(uidOf(request)) ?? timeline.nowMs);
+      if (node !== null && isReady(node)) {
+        say?.(`NodeHealthCheck: ${nodeName} is well, deletes ${uidOf(request)}`);
+        api.remediations.delete(metadata.name);
+      } else if (
+        metadata.annotations?.[TIMED_OUT_ANNOTATION] === undefined &&
+        ageMs >= this.#timeoutMs
+      ) {
+        say?.(`NodeHealthCheck gives ${uidOf(request)} up`);
+        api.timeOut(metadata.name);
       }
     }
   }

@@ -5,6 +5,8 @@ import type { BootMemory } from "../src/agent/agent-config.ts";
 export class RunMemory {
   writable = true;
   mark: LatchMark | null = null;
+  /** The slot that its SBDNode last told; null before. */
+  slot: number | null = null;
   #firstRead: readonly BareMessageKey[] | null = null;
   #deviceUUID: string | null = null;
   #unclean = 0;

@@ -4,12 +4,15 @@ import { printFault } from "./fault.ts";
 import { injectFault } from "./fault-injection.ts";
 import { chooseHardware } from "./hardware.ts";
 import { Invariants, type Violation } from "./invariants.ts";
-import { LeaderModel } from "./leader-model.ts";
+import { KubeControllers } from "./kube-controllers.ts";
 import { Machine } from "./machine.ts";
+import { narrate } from "./narrate.ts";
 import { NodeHealthCheck } from "./node-health-check.ts";
+import { OperatorReplica } from "./operator-replica.ts";
 import { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
 import { headerOf, SharedDevice } from "./shared-device.ts";
+import { configFor } from "./simulated-config.ts";
 import { headerFor } from "./simulated-header.ts";
 import { Timeline } from "./timeline.ts";
 import { Workloads } from "./workloads.ts";
@@ -59,20 +62,20 @@ export function simulate(schedule: Schedule, hear?: (line: string) => void): Run
   };
   const workloads = new Workloads(world);
   const invariants = new Invariants(world);
-  world.api.created = (request) => invariants.requestCreated(request);
-  world.api.renamed = (uid, before, now) => invariants.named(uid, before, now);
+  narrate(world);
+  invariants.begin();
   powerOn(world);
-  const first = new LeaderModel(world, 1, null);
-  const leaders = [first, new LeaderModel(world, 2, first)];
-  for (const leader of leaders) {
-    leader.begin();
+  const replicas = [new OperatorReplica(world, 1), new OperatorReplica(world, 2)];
+  for (const replica of replicas) {
+    replica.begin();
   }
+  new KubeControllers(world).begin();
   new NodeHealthCheck(world, random("health check")).begin();
   for (const fault of schedule.faults) {
     timeline.at(fault.atMs, () => {
       world.say?.(`FAULT ${printFault(fault)}`);
       world.coverage.count(`fault: ${fault.kind}`);
-      injectFault(world, leaders, fault);
+      injectFault(world, replicas, fault);
     });
   }
   const halted = (): boolean => invariants.violation !== null;
@@ -91,6 +94,7 @@ export function simulate(schedule: Schedule, hear?: (line: string) => void): Run
 function powerOn(world: World): void {
   const { schedule, api, machines } = world;
   const random = world.random("hardware");
+  api.configs.create(configFor(schedule));
   for (let node = 1; node <= schedule.nodes; node += 1) {
     const machine = new Machine(world, {
       label: `m${node}`,
@@ -98,18 +102,10 @@ function powerOn(world: World): void {
       hardware: chooseHardware(random, schedule),
     });
     machines.push(machine);
-    const name = `sbd-${node}`;
-    const { nodeName } = machine;
-    api.createNode(nodeName);
-    api.sbdNodes.set(name, {
-      name,
-      nodeID: node,
-      nodeName,
-      leaving: false,
-      armed: false,
-      bootID: "",
-      goodMs: -Infinity,
-      blind: false,
+    api.createNode(machine.nodeName);
+    api.pods.create({
+      metadata: { name: `app-${node}`, namespace: "apps" },
+      spec: { nodeName: machine.nodeName },
     });
     machine.powerOn(random.next() * START_WITHIN_MS);
   }

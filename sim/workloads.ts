@@ -1,84 +1,63 @@
 import type { Boot } from "./boot.ts";
 import type { World } from "./world.ts";
 
-/** A pod with a volume that only one writer may have. */
-export type Pod = {
-  readonly volume: string;
-  /** Null: waits for the scheduler. */
-  nodeName: string | null;
-  /** It was moved on the word of a proof, so two writers would be our doing. */
-  movedByProof: boolean;
+/** A volume that only one writer may have. */
+export type Volume = {
+  readonly name: string;
+  /** The pod that owns it: always of this name, and made anew when it is gone. */
+  readonly podName: string;
   readonly writers: Writer[];
 };
 
 export type Writer = {
   readonly boot: Boot;
-  /** Its Node was deleted: somebody else has declared it dead. */
+  readonly podUID: string;
+  /** Its Node was deleted, or an administrator has it replaced: somebody else has declared it dead. */
   excused: boolean;
 };
 
-/** Pods, their volumes and the scheduler. */
+/** The truth about who writes to which volume, whatever the API says. */
 export class Workloads {
-  readonly pods: readonly Pod[];
+  readonly volumes: readonly Volume[];
   readonly #world: World;
 
   constructor(world: World) {
     this.#world = world;
-    this.pods = Array.from({ length: world.schedule.nodes }, (_, index) => ({
-      volume: `volume-${index + 1}`,
-      nodeName: `worker-${index + 1}`,
-      movedByProof: false,
+    this.volumes = Array.from({ length: world.schedule.nodes }, (_, index) => ({
+      name: `volume-${index + 1}`,
+      podName: `app-${index + 1}`,
       writers: [],
     }));
   }
 
-  start(pod: Pod, boot: Boot): void {
-    if (pod.writers.some((writer) => writer.boot === boot)) {
+  start(volume: Volume, boot: Boot, podUID: string): void {
+    if (volume.writers.some((writer) => writer.boot === boot && writer.podUID === podUID)) {
       return;
     }
-    this.#world.invariants.writerStarts(pod, boot);
-    pod.writers.push({ boot, excused: false });
+    this.#world.invariants.writerStarts(volume, boot);
+    volume.writers.push({ boot, podUID, excused: false });
   }
 
-  stop(pod: Pod, boot: Boot): void {
-    const index = pod.writers.findIndex((writer) => writer.boot === boot);
-    if (index !== -1) {
-      pod.writers.splice(index, 1);
-    }
-  }
-
-  /** Deletes the pods of a node whose boot is proven dead, attachments and all. */
-  moveByProof(nodeName: string): void {
-    for (const pod of this.pods) {
-      if (pod.nodeName === nodeName) {
-        this.#world.say?.(`${pod.volume} is detached from ${nodeName}`);
-        pod.nodeName = null;
-        pod.movedByProof = true;
+  /** Ends the writers of a boot but the pod that is to go on. */
+  stop(volume: Volume, boot: Boot, but: string | null): void {
+    for (let index = volume.writers.length - 1; index >= 0; index -= 1) {
+      const writer = volume.writers[index]!;
+      if (writer.boot === boot && writer.podUID !== but) {
+        volume.writers.splice(index, 1);
       }
     }
   }
 
-  /** The Node object is gone: its pods are collected as garbage, whoever runs them. */
-  moveByNodeDeletion(nodeName: string): void {
-    for (const pod of this.pods) {
-      if (pod.nodeName === nodeName) {
-        pod.nodeName = null;
-        for (const writer of pod.writers) {
-          writer.excused = true;
-        }
-      }
-    }
+  /** What a boot has mounted. */
+  writtenBy(boot: Boot): Volume[] {
+    return this.volumes.filter(({ writers }) => writers.some((writer) => writer.boot === boot));
   }
 
-  /** Gives every waiting pod a node that is ready and not tainted. */
-  schedule(): void {
-    const ready = [...this.#world.api.nodes.values()].filter(
-      (node) => node.ready && !node.noSchedule && !node.noExecute,
-    );
-    for (const pod of this.pods) {
-      const node = ready[(pod.volume.length + pod.writers.length) % Math.max(1, ready.length)];
-      if (pod.nodeName === null && node !== undefined) {
-        pod.nodeName = node.name;
+  /** Two writers are somebody else's doing from here on, as long as these live. */
+  excuse(isMeant: (boot: Boot) => boolean): void {
+    for (const { writers } of this.volumes) {
+      for (const writer of writers) {
+        writer.excused ||= isMeant(writer.boot);
       }
     }
   }

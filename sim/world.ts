@@ -19,7 +19,7 @@ export type World = {
   readonly workloads: Workloads;
   readonly invariants: Invariants;
   readonly coverage: Coverage;
-  /** Every machine that there ever was; those of one node share its name and slot. */
+  /** Every machine that there ever was; those of one node share its name. */
   readonly machines: Machine[];
   /** A stream of chance of its own for each part of the world. */
   random(stream: string): Random;
@@ -29,3 +29,8 @@ export type World = {
 
 /** The wall clock at the start of every run, Unix ms; nothing judges by it. */
 export const WALL_START_MS = 1_700_000_000_000;
+
+/** RFC 3339. */
+export function wallAt(nowMs: number): string {
+  return new Date(WALL_START_MS + Math.round(nowMs)).toISOString();
+}

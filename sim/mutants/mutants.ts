@@ -4,6 +4,7 @@ const AGENT = "src/agent";
 const FENCING = "src/fencing";
 const TIMING = "src/timing";
 const OBSERVATION = "src/observation";
+const OPERATOR = "src/operator";
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -11,10 +12,10 @@ export const MUTANTS: readonly Mutant[] = [
     says: "NotReady is death: success as soon as the message is written",
     patches: [
       {
-        file: "sim/leader-model.ts",
-        find: "    } else if (!request.finalizer) {\n      this.#addFinalizer(request);",
+        file: `${OPERATOR}/remediation.ts`,
+        find: "  const prepared = prepare(remediation, node, moment);",
         replace:
-          "    } else if (!node.ready) {\n      this.#patch(request, (now) => { now.fencingSucceeded = 'True'; now.concludedMs = this.#world.timeline.nowMs; this.#world.invariants.declaredWithoutProof(now); });\n    } else if (!request.finalizer) {\n      this.#addFinalizer(request);",
+          "  if (!node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')) {\n    return { actions: showProof(remediation, node.metadata.name, moment), memory };\n  }\n  const prepared = prepare(remediation, node, moment);",
       },
     ],
     hint: {},
@@ -145,14 +146,13 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: "sim/agent-api.ts",
-        find: "  #hear(uid: string, seen: Remediation | null): void {\n    const { world, fencers } = this.#agent;",
-        replace:
-          "  #hear(uid: string, seen: Remediation | null): void {\n    const { world, fencers } = this.#agent;\n    if (seen === null) { return; }",
+        find: "      if (!this.#assigned.has(uid)) {",
+        replace: "      if (!this.#assigned.has(uid) && uid === '') {",
       },
       {
         file: "sim/agent-api.ts",
-        find: "              if (!listed.some((seen) => seen.uid === uid)) {",
-        replace: "              if (!listed.some((seen) => seen.uid === uid) && uid === '') {",
+        find: "    } else if (this.#synced) {",
+        replace: "    } else if (this.#synced && report.uid === '') {",
       },
     ],
     hint: { pattern: "old-fencer", promise: "rough" },
@@ -248,9 +248,9 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "  if (list.openRequestUIDs.length > 1000) {",
       },
       {
-        file: "sim/leader-model.ts",
-        find: "    const harmless =\n      fencing === null || fencing.evidence !== null || node === undefined || others;",
-        replace: "    const harmless = fencing === null || node === undefined;",
+        file: `${OPERATOR}/remediation-deletion.ts`,
+        find: "  const cleared: Clearing = isInherited",
+        replace: "  const cleared: Clearing = isInherited && others.length > 1000",
       },
       {
         file: `${FENCING}/message-writing.ts`,
@@ -441,9 +441,14 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         // The leader names another fencer when one does not report; without that the error shows.
-        file: "sim/leader-model.ts",
-        find: "const patienceMs = 15_000 + 3 * schedule.passMs;",
-        replace: "const patienceMs = 1e9;",
+        file: `${OPERATOR}/fencer-naming.ts`,
+        find: "const NO_PROGRESS_AFTER_MS = 30_000;",
+        replace: "const NO_PROGRESS_AFTER_MS = 1e9;",
+      },
+      {
+        file: `${OPERATOR}/memory.ts`,
+        find: "export const AGENT_SILENT_AFTER_MS = 15_000;",
+        replace: "export const AGENT_SILENT_AFTER_MS = 1e9;",
       },
     ],
     hint: {
@@ -511,8 +516,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "sim/agent-api.ts",
-        find: "this.#call(() => api.openRequests(nodeName), hear);",
-        replace: "this.#call(() => api.openRequests(nodeName) * 0, hear);",
+        find: "isOpenAgainst(request, nodeName, bootID)).length",
+        replace: "isOpenAgainst(request, nodeName, bootID)).length * 0",
       },
     ],
     hint: {
@@ -667,14 +672,14 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "  if (last.startedMs < 0 && taintedMs === null) {",
       },
       {
-        file: "sim/leader-model.ts",
-        find: "      if (!node.noExecute) {\n        setNoExecute(node, timeline.nowMs);\n      } else if (timeline.nowMs - (node.noExecuteSinceMs ?? Infinity) >= TAINT_STANDS_MS) {",
-        replace: "      {",
+        file: `${OPERATOR}/remediation.ts`,
+        find: '      ...taintForFencing(node, "NoExecute", moment.wall),\n      ...showMoment(remediation, "proof-pending"',
+        replace: '      ...showMoment(remediation, "proof-pending"',
       },
       {
-        file: "sim/leader-model.ts",
-        find: 'fencing?.state === "Durable" && !node.noExecute',
-        replace: 'fencing?.state === "Durable" && node.bootID === "none"',
+        file: `${OPERATOR}/remediation.ts`,
+        find: 'remediationStrategy === "None" ? [] : taintForFencing',
+        replace: 'remediationStrategy !== "ResourceDeletion" ? [] : taintForFencing',
       },
     ],
     hint: { pattern: "isolated-return", promise: "rough" },
@@ -690,5 +695,37 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     hint: { weights: { "two-machines": 30, request: 10 }, promise: "rough" },
+  },
+  {
+    name: "release-at-durable",
+    says: "lets the work go when the message is on the device, and not when the death is proven",
+    patches: [
+      {
+        file: `${OPERATOR}/remediation.ts`,
+        find: '      ...taintForFencing(node, "NoExecute", moment.wall),\n      ...showMoment(remediation, "proof-pending"',
+        replace:
+          '      ...releaseWork(snapshot, node, fencing?.bootID ?? "", "Automatic", moment.wall).actions,\n      ...showMoment(remediation, "proof-pending"',
+      },
+    ],
+    hint: { pattern: "last-gasp", weights: { "kubelet-cut": 20 }, promise: "rough" },
+  },
+  {
+    name: "writes-without-a-version",
+    says: "a leader's write goes through whatever it was decided on",
+    patches: [
+      {
+        file: "sim/execute-action.ts",
+        find: "      return api.remediations.write(action.target, withStatus(action.status));",
+        replace:
+          "      return api.remediations.write({ ...action.target, resourceVersion: api.remediations.get(action.target.name)?.metadata.resourceVersion ?? '' }, withStatus(action.status));",
+      },
+      {
+        file: "sim/execute-action.ts",
+        find: "      return api.nodes.write(action.target, (node) => ({\n        ...node,\n        spec",
+        replace:
+          "      return api.nodes.write({ ...action.target, resourceVersion: api.nodes.get(action.target.name)?.metadata.resourceVersion ?? '' }, (node) => ({\n        ...node,\n        spec",
+      },
+    ],
+    hint: { weights: { "leader-stale": 30, request: 20, "request-again": 10 }, promise: "rough" },
   },
 ];

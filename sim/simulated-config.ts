@@ -1,0 +1,23 @@
+import { API_VERSION } from "../src/api/group.ts";
+import { SBD_CONFIG, type SBDConfig } from "../src/api/sbd-config.ts";
+import { CONFIG_NAME } from "./api-store.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** The SBDConfig of the one device that a run is about, its defaults filled in. */
+export function configFor(schedule: Schedule): SBDConfig {
+  const { timeoutMs, watchdogMs, onStorageLoss, pausableNodes } = schedule;
+  return {
+    apiVersion: API_VERSION,
+    kind: "SBDConfig",
+    metadata: { name: CONFIG_NAME },
+    spec: SBD_CONFIG.spec.parse({
+      sbdDevicePVCName: "sbd-device",
+      sbdWatchdogPath: "/dev/watchdog",
+      sbdTimeoutSeconds: timeoutMs / 1_000,
+      watchdogTimeoutSeconds: watchdogMs / 1_000,
+      onStorageLoss,
+      pausableNodes,
+    }),
+    status: {},
+  };
+}

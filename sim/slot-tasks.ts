@@ -1,0 +1,155 @@
+import { namesNode, recordedEpoch, wantsMessage } from "../src/agent/api/request-state.ts";
+import type { SlotTask, SlotTaskState } from "../src/agent/shell/api-message.ts";
+import { decideClearing, type ClearingDecision } from "../src/fencing/clearing.ts";
+import type { KubeObject } from "../src/kube/kube-object.ts";
+import { recordIn, sameFenceSlot } from "../src/observation/sightings.ts";
+import type { FenceSlot } from "../src/protocol/fence-record.ts";
+import { deriveTiming } from "../src/timing/contract.ts";
+import type { AgentProcess } from "./agent-process.ts";
+import type { Call } from "./own-node-writer.ts";
+import { fenceSlot, GARBAGE } from "./shared-device.ts";
+
+type Finish = (task: SlotTask, state: SlotTaskState, reason: string) => void;
+
+/**
+ * src/agent/shell/slot-tasks.ts in virtual time: one list of open requests a task, then a compare and
+ * a write. The list's age counts from before the question left.
+ */
+export class SlotTasks {
+  readonly #agent: AgentProcess;
+  readonly #call: Call;
+  readonly #finish: Finish;
+  readonly #underWay = new Set<string>();
+  #nonces = 0;
+
+  constructor(agent: AgentProcess, call: Call, finish: Finish) {
+    this.#agent = agent;
+    this.#call = call;
+    this.#finish = finish;
+  }
+
+  start(task: SlotTask): void {
+    if (this.#underWay.has(task.id)) {
+      return;
+    }
+    this.#underWay.add(task.id);
+    const { world, boot } = this.#agent;
+    const startedMs = boot.rawMs();
+    this.#call(
+      () => {
+        const named = (world.api.remediations.list() as unknown as readonly KubeObject[]).filter(
+          (request) => namesNode(request, task.nodeName),
+        );
+        return {
+          openRequestUIDs: named.filter(wantsMessage).map(({ metadata }) => metadata.uid ?? ""),
+          epochFloor: Math.max(0, ...named.map(recordedEpoch)),
+        };
+      },
+      (list) => {
+        if (list === null) {
+          this.#underWay.delete(task.id);
+          return;
+        }
+        const { openRequestUIDs, epochFloor } = list;
+        const decision = this.#decide(task, { startedMs, openRequestUIDs }, epochFloor);
+        switch (decision.kind) {
+          case "nothing-to-clear":
+            this.#end(task, "Done", "");
+            return;
+          case "wait":
+            this.#end(task, "Refused", decision.detail);
+            return;
+          case "clear":
+            this.#clear(task, decision);
+        }
+      },
+    );
+  }
+
+  #decide(
+    task: SlotTask,
+    list: { readonly startedMs: number; readonly openRequestUIDs: readonly string[] },
+    epochFloor: number,
+  ): ClearingDecision {
+    const { fencers, state, boot } = this.#agent;
+    const { sightings } = fencers;
+    const timing = this.#agent.contract();
+    const nowMs = boot.rawMs();
+    if (timing === null || sightings.fencesRead === null) {
+      return { kind: "wait", detail: "this agent has had no good pass yet" };
+    }
+    if (nowMs - sightings.fencesRead.startedMs > timing.timeoutMs) {
+      return { kind: "wait", detail: "this agent has not read the fence slots for T" };
+    }
+    const heartbeat = recordIn(sightings.heartbeats.get(task.nodeID));
+    this.#nonces += 1;
+    return decideClearing(
+      sightings.fences.get(task.nodeID)?.slot ?? { kind: "empty" },
+      list,
+      {
+        name: state.config.nodeName,
+        nodeID: state.config.nodeID,
+        targetNodeID: task.nodeID,
+        epochFloor: Math.max(
+          epochFloor,
+          heartbeat?.seenEpoch ?? 0,
+          heartbeat?.acknowledgedEpoch ?? 0,
+        ),
+        nonce: `${state.config.startSeed}c${this.#nonces}`,
+        wallNs: this.#agent.wallNs(),
+        timing: deriveTiming(timing),
+      },
+      nowMs,
+    );
+  }
+
+  #clear(task: SlotTask, decision: ClearingDecision & { readonly kind: "clear" }): void {
+    const { worker, world, state } = this.#agent;
+    const { nodeID } = task;
+    const { expected } = decision;
+    const next = fenceSlot(decision.record);
+    let unchanged = false;
+    let readBack: FenceSlot = { kind: "empty" };
+    worker.submit({
+      read: (device) => {
+        const found = device.fence(nodeID);
+        unchanged =
+          sameFenceSlot(found, expected) ||
+          (found.kind === "unreadable" && expected.kind === "unreadable");
+      },
+      write: {
+        land: (device) => {
+          if (unchanged) {
+            device.putFence(nodeID, next);
+          }
+        },
+        tear: (device) => {
+          if (unchanged) {
+            device.putFence(nodeID, GARBAGE);
+          }
+        },
+        readBack: (device) => {
+          readBack = device.fence(nodeID);
+        },
+      },
+      done: (error) =>
+        this.#agent.whenRunning(() => {
+          if (error !== null) {
+            this.#end(task, "Failed", error);
+          } else if (!unchanged) {
+            this.#end(task, "Refused", "the slot holds something else by now");
+          } else if (sameFenceSlot(readBack, next)) {
+            world.say?.(`${state.config.nodeName} clears fence slot ${nodeID}`);
+            this.#end(task, "Done", "");
+          } else {
+            this.#end(task, "Failed", "the slot was not read back as it was written");
+          }
+        }),
+    });
+  }
+
+  #end(task: SlotTask, state: SlotTaskState, reason: string): void {
+    this.#underWay.delete(task.id);
+    this.#finish(task, state, reason);
+  }
+}
