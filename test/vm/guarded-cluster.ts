@@ -95,7 +95,7 @@ export class GuardedCluster {
     play: Play,
     options: GuardedOptions,
   ): Promise<GuardedCluster> {
-    const timeoutSeconds = options.timeoutSeconds ?? 6;
+    const timeoutSeconds = options.timeoutSeconds ?? 10;
     const watchdogSeconds = options.watchdogSeconds ?? 4;
     const onStorageLoss = options.onStorageLoss ?? "SelfFence";
     const timing = deriveTiming({
