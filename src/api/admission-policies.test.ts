@@ -179,6 +179,20 @@ test("an administrator confirms in his own name and for this request", () => {
   assert.deepEqual(confirmed("kate", "uid-1"), []);
   assert.match(confirmed("root", "uid-1").join(), /own name \(kate\)/);
   assert.match(confirmed("kate", "uid-0").join(), /this request \(uid-1\)/);
+  assert.deepEqual(confirmed("kate (Kate Smith)", "uid-1"), []);
+  assert.match(confirmed("katee", "uid-1").join(), /own name \(kate\)/);
+});
+
+test("neither an agent nor a fencer writes a confirmation", () => {
+  // Exempt from the policy on confirmations, they are held by the one on fencers.
+  const change = {
+    oldObject: remediation(NAMED),
+    object: remediation({ ...NAMED, confirmation: OTHER.confirmation }),
+  };
+  for (const request of [agent("worker-2", change), fencer("sbd-fencer-default-x", change)]) {
+    assert.deepEqual(judge("confirmation.yaml", request), []);
+    assert.notDeepEqual(judge("fencing-status.yaml", request), []);
+  }
 });
 
 test("nobody writes any other part of a request's status by hand", () => {

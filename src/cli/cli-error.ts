@@ -10,12 +10,13 @@ import type { JsonObject } from "./json.ts";
  * - `IN_USE`          it was written to while it was being initialised
  * - `REFUSED`         safety forbids it without `--force`
  * - `NOT_CONFIRMED`   nobody confirmed it
- * - `NO_SUCH_NODE`    no slot belongs to that node, or more than one
+ * - `NO_SUCH_NODE`    no slot belongs to that node, or more than one; there is no such Node
  * - `NOT_FENCABLE`    no message can be addressed to that node
  * - `NOT_PROVEN`      a message stands and the death is not proven
  * - `NOT_WRITTEN`     the message was not read back as written
  * - `WATCHDOG`        the watchdog could not be used
  * - `NO_RESET`        the watchdog did not reset the machine
+ * - `API`             the API server is out of reach, or refused what was asked of it
  */
 export type CliErrorCode =
   | "USAGE"
@@ -29,7 +30,8 @@ export type CliErrorCode =
   | "NOT_PROVEN"
   | "NOT_WRITTEN"
   | "WATCHDOG"
-  | "NO_RESET";
+  | "NO_RESET"
+  | "API";
 
 const EXIT_CODE_OF: Readonly<Record<CliErrorCode, ExitCode>> = {
   USAGE: EXIT_CODE.usage,
@@ -44,6 +46,7 @@ const EXIT_CODE_OF: Readonly<Record<CliErrorCode, ExitCode>> = {
   NOT_WRITTEN: EXIT_CODE.failed,
   WATCHDOG: EXIT_CODE.failed,
   NO_RESET: EXIT_CODE.failed,
+  API: EXIT_CODE.failed,
 };
 
 /** Ends a command. `document` goes into its JSON answer beside `error`. */

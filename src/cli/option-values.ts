@@ -19,3 +19,19 @@ export function positiveSeconds(text: string): number {
   }
   throw new InvalidArgumentError("It must be a number of seconds above 0.");
 }
+
+/** For a commander option: a boot ID as the kernel writes it. */
+export function bootID(text: string): string {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)) {
+    return text;
+  }
+  throw new InvalidArgumentError("It must be a boot ID, 8-4-4-4-12 lower-case hex digits.");
+}
+
+/** For a commander option: `namespace/name`. */
+export function namespacedName(text: string): string {
+  if (/^[^/]+\/[^/]+$/.test(text)) {
+    return text;
+  }
+  throw new InvalidArgumentError("It must be namespace/name.");
+}

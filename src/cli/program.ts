@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 
 import type { OnStorageLoss } from "../protocol/device-header.ts";
+import { addClusterCommands } from "./cluster-commands.ts";
 import { addFenceCommands } from "./fence-commands.ts";
 import { EXIT_CODE_HELP } from "./exit-code.ts";
 import { initDevice } from "./device-init.ts";
@@ -13,7 +14,8 @@ import { addWatchdogCommands } from "./watchdog-commands.ts";
 export function createProgram(): Command {
   const program = new Command("sbdctl")
     .description(
-      "Initialises, shows and uses the shared device of storage-based death, and looks at watchdogs.",
+      "Initialises, shows and uses the shared device of storage-based death, looks at watchdogs, and " +
+        "tells the cluster what only a person can know.",
     )
     .addHelpText("after", EXIT_CODE_HELP)
     .exitOverride();
@@ -30,6 +32,7 @@ export function createProgram(): Command {
       .description("the watchdogs of this machine: show, test")
       .addHelpText("after", EXIT_CODE_HELP),
   );
+  addClusterCommands(program);
   return program;
 }
 

@@ -1,19 +1,16 @@
 /** The demo's Kubernetes: the embedded API server with everything `kubectl apply -k deploy/` brings. */
 import fs from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parse } from "yaml";
 
 import { API_VERSION, SYSTEM_NAMESPACE } from "../api/group.ts";
 import type { OnStorageLoss } from "../protocol/device-header.ts";
 import { type ApiServer, startApiServer } from "../testing/apiserver/start-api-server.ts";
+import { deployManifests } from "../testing/deploy-manifests.ts";
 
 export const CONFIG_NAME = "demo";
 export const TEMPLATE_NAME = "sbd-template";
 /** Long enough for everything that runs as long as the demo. */
 const KUBELET_GROUP = "system:nodes";
-
-const DEPLOY = fileURLToPath(new URL("../../deploy/", import.meta.url));
 
 export type Kubernetes = {
   readonly server: ApiServer;
@@ -40,9 +37,7 @@ export type KubernetesOptions = {
 export async function startKubernetes(options: KubernetesOptions): Promise<Kubernetes> {
   const { directory, nodeNames } = options;
   const server = await startApiServer();
-  for (const file of deployFiles()) {
-    server.objects.load(fs.readFileSync(join(DEPLOY, file), "utf8"));
-  }
+  server.objects.load(deployManifests());
   server.objects.load([
     ...kubeletRoles(),
     ...nodeNames.map((name) => nodeObject(name)),
@@ -87,13 +82,6 @@ export async function startKubernetes(options: KubernetesOptions): Promise<Kuber
       server.faults.add({ node: nodeName }, effect);
     },
   };
-}
-
-/** What the kustomization names, without the Deployment: the demo starts the operators itself. */
-function deployFiles(): string[] {
-  const text = fs.readFileSync(join(DEPLOY, "kustomization.yaml"), "utf8");
-  const { resources } = parse(text) as { readonly resources: readonly string[] };
-  return resources.filter((file) => !file.endsWith("deployment.yaml"));
 }
 
 function sbdConfig({ timeoutSeconds, watchdogSeconds, onStorageLoss }: KubernetesOptions): unknown {

@@ -29,13 +29,17 @@ export function startSbdctl(
 }
 
 /** The same on a terminal of its own; everything it says is on `said` and in `stdout`. */
-export function startOnTerminal(context: TestContext, args: readonly string[]): Running {
+export function startOnTerminal(
+  context: TestContext,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Running {
   const command = [SBDCTL, ...args].map((word) => `'${word}'`).join(" ");
   return startGroup(
     context,
     "script",
     ["--quiet", "--return", "--command", command, "/dev/null"],
-    {},
+    environment,
   );
 }
 

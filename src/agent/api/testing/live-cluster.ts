@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 import { API_VERSION, SYSTEM_NAMESPACE } from "../../../api/group.ts";
+import { deployManifests } from "../../../testing/deploy-manifests.ts";
 import {
   createFaultControl,
   faultEnvironment,
@@ -51,7 +52,7 @@ export async function createLiveCluster(
   const device = createVirtualDevice({ directory });
   const server = await startApiServer();
   const machines = new Map<VirtualNode, FaultControl>();
-  server.objects.load(manifests());
+  server.objects.load(deployManifests());
   server.objects.load([sbdConfig(onStorageLoss)]);
   await promisify(execFile)(join(REPOSITORY, "bin/sbdctl"), [
     "device",
@@ -130,17 +131,6 @@ export async function createLiveCluster(
       fs.rmSync(directory, { recursive: true, force: true });
     },
   };
-}
-
-function manifests(): string {
-  return ["", "crds", "rbac", "admission"]
-    .flatMap((folder) => {
-      const path = join(REPOSITORY, "deploy", folder);
-      const files = fs.readdirSync(path).filter((file) => file.endsWith(".yaml"));
-      return files.filter((file) => file !== "kustomization.yaml").map((file) => join(path, file));
-    })
-    .map((file) => fs.readFileSync(file, "utf8"))
-    .join("\n---\n");
 }
 
 function sbdConfig(onStorageLoss: string): unknown {

@@ -1,0 +1,51 @@
+import type { Command } from "commander";
+
+import { leafCommand, perform, type CommonOptions } from "./leaf-command.ts";
+import { bootID, namespacedName, positiveSeconds } from "./option-values.ts";
+
+type ConfirmOffFlags = CommonOptions & {
+  readonly request?: string;
+  readonly bootId?: string;
+  readonly by?: string;
+  readonly context?: string;
+  readonly yes?: true;
+  readonly wait?: number;
+};
+
+/** What is asked of a cluster rather than of a device or a machine. */
+export function addClusterCommands(program: Command): void {
+  leafCommand(
+    program,
+    "confirm-off <node>",
+    "say that a node's boot is off, for an open SBDRemediation",
+    "For a node that nothing else proves dead. Shows what is confirmed and asks for the node's name; " +
+      "counts for that request and that boot only, and is recorded with who and when. Refused for a " +
+      "node that lives as far as the cluster knows. Finds the cluster as kubectl does; takes ClusterRole " +
+      "sbd-confirm-off. JSON: {nodeName, request, boots, confirmation, evidence}; evidence is null " +
+      "without --wait.",
+  )
+    .option(
+      "--request <namespace/name>",
+      "the SBDRemediation, where several are open",
+      namespacedName,
+    )
+    .option("--boot-id <id>", "the boot, where the cluster has told several", bootID)
+    .option("--by <person>", "who you are, where the account is shared")
+    .option("--context <name>", "of the kubeconfig (default: its current one)")
+    .option("--yes", "do not ask")
+    .option("--wait <seconds>", "wait so long for FencingSucceeded", positiveSeconds)
+    .action(async (nodeName: string, flags: ConfirmOffFlags) => {
+      const options = {
+        nodeName,
+        request: flags.request ?? null,
+        bootID: flags.bootId ?? null,
+        by: flags.by ?? null,
+        context: flags.context ?? null,
+        yes: flags.yes === true,
+        waitSeconds: flags.wait ?? null,
+      };
+      // The Kubernetes client costs 0.3 s to load, and nothing else needs it.
+      const { confirmOff } = await import("./confirm-off.ts");
+      await perform(flags, (terminal) => confirmOff(options, terminal));
+    });
+}
