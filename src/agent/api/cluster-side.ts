@@ -1,27 +1,19 @@
-import { SBD_CONFIG, parseSBDConfig } from "../../api/sbd-config.ts";
 import { SBD_NODE, parseSBDNode, type SBDNode } from "../../api/sbd-node.ts";
-import { SBD_REMEDIATION, parseSBDRemediation } from "../../api/sbd-remediation.ts";
+import { SBD_REMEDIATION } from "../../api/sbd-remediation.ts";
 import { createEventRecorder, type EventSubject } from "../../kube/event-recorder.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
 import { parseOnce } from "../../kube/parse-once.ts";
-import { getObject, listObjects } from "../../kube/read-objects.ts";
-import { resourceCache, type ResourceCache } from "../../kube/resource-cache.ts";
-import {
-  NODES,
-  resourceTypeOf,
-  type ObjectRef,
-  type ResourceType,
-} from "../../kube/resource-type.ts";
+import { listObjects } from "../../kube/read-objects.ts";
+import { resourceTypeOf } from "../../kube/resource-type.ts";
 import type { LogLevel } from "../effect.ts";
 import type { AgentStatus, FromCore, ToCore } from "../shell/api-message.ts";
 import { eventsBetween } from "./agent-events.ts";
-import { assignmentsOf, type Assignment } from "./assignments.ts";
+import { createFencerSide } from "./fencer-side.ts";
+import { followResource } from "./follow-resource.ts";
 import { createOwnNodeWriter } from "./own-node-writer.ts";
 import { findSlot, reportedNode } from "./own-slot.ts";
-import { materialPart, asFarAsKnown, ownStatus, type OwnStatus } from "./own-status.ts";
-import { nodeReading, requestReading } from "./readings.ts";
+import { aged, asFarAsKnown, materialPart, ownStatus, type OwnStatus } from "./own-status.ts";
 import { namesNode, recordedEpoch, wantsMessage } from "./request-state.ts";
-import { createRequestWriter } from "./request-writer.ts";
 import { openSlotTasks, resultsWith } from "./slot-task-results.ts";
 import { createTroubleLog } from "./trouble-log.ts";
 import { vouch } from "./vouching.ts";
@@ -42,17 +34,12 @@ export type ClusterSide = {
 };
 
 const SBD_NODES = resourceTypeOf(SBD_NODE);
-const SBD_CONFIGS = resourceTypeOf(SBD_CONFIG);
 const SBD_REMEDIATIONS = resourceTypeOf(SBD_REMEDIATION);
 
 const WRITING = "reporting in the own SBDNode";
 const REVIEW_EVERY_MS = 1_000;
-/** Orders are said again, for a core process that could not take them yet. */
-const ORDER_AGAIN_AFTER_MS = 2_000;
 const TASK_AGAIN_AFTER_MS = 10_000;
 const STATUS_EVERY_MS = 5_000;
-/** Requests are few and urgent; SBDNodes change all the time. */
-const REQUESTS_RESYNC_MS = 10_000;
 /** A request's timeout: a quarter of T within these bounds, so that a vouching read ends within T/2. */
 const TIMEOUT_MS_MIN = 500;
 const TIMEOUT_MS_MAX = 5_000;
@@ -62,19 +49,15 @@ const TIMEOUT_MS_UNTIL_KNOWN = 2_000;
 export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   const { client, nodeName, configName, send, log } = options;
   const troubles = createTroubleLog(log);
-  const configOf = parseOnce(parseSBDConfig);
   const sbdNodeOf = parseOnce(parseSBDNode);
-  const requestOf = parseOnce(parseSBDRemediation);
-  const nodes = follow(SBD_NODES);
-  const requests = follow(SBD_REMEDIATIONS, REQUESTS_RESYNC_MS);
-  const configs = follow(SBD_CONFIGS);
+  const nodes = followResource(client, SBD_NODES, { troubles, onChange: review });
   const writer = createOwnNodeWriter(client, { nodeName, own: ownName, timeoutMs });
-  const requestWriter = createRequestWriter(client, {
-    agent: nodeName,
+  const fencer = createFencerSide({
+    client,
+    name: nodeName,
+    configName,
     timeoutMs,
-    refOf: (uid) => assigned.get(uid)?.ref ?? null,
-    cached: ({ name, namespace }) => requests.get(name, namespace),
-    onDeclared: (uid) => send({ type: "declared", uid }),
+    send,
     log,
     troubles,
   });
@@ -87,23 +70,15 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   const subject: EventSubject = { apiVersion: "v1", kind: "Node", name: nodeName, uid: nodeName };
 
   let agent: AgentStatus | null = null;
+  /** When it said so: a core process that is stuck says nothing new, and must not seem well. */
+  let heardMs = 0;
   /** The process of the agent that has said it leaves: whatever it said before is out of date. */
   let leavingProcess: string | null = null;
-  let assigned: ReadonlyMap<string, Assignment> = new Map();
-  let orderedMs = -Infinity;
   const taskSentMs = new Map<string, number>();
   let writing = false;
   let written: { readonly material: string; readonly atMs: number } | null = null;
   let vouching = false;
   let nextVouch: (FromCore & { readonly type: "ask-vouch" }) | null = null;
-
-  function follow(type: ResourceType, resyncMs?: number): ResourceCache {
-    return resourceCache(client, type, {
-      onChange: review,
-      onTrouble: (trouble) => troubles.note(`following ${type.plural}`, trouble),
-      ...(resyncMs === undefined ? {} : { resyncMs }),
-    });
-  }
 
   function timeoutMs(): number {
     const timing = agent?.timing ?? null;
@@ -131,9 +106,6 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
     if (nodes.synced) {
       reviewSlot();
       reviewTasks();
-    }
-    if (requests.synced && configs.synced) {
-      reviewAssignments();
     }
     reportStatus();
   }
@@ -168,34 +140,10 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
     }
   }
 
-  function reviewAssignments(): void {
-    const before = assigned;
-    assigned = assignmentsOf(
-      requests.snapshot().flatMap((raw) => {
-        const parsed = requestOf(raw);
-        return parsed.ok ? [{ raw, parsed: parsed.value }] : [];
-      }),
-      configs.snapshot().flatMap((object) => {
-        const parsed = configOf(object);
-        return parsed.ok ? [parsed.value] : [];
-      }),
-      { nodeName, configName },
-    );
-    const nowMs = performance.now();
-    const again = nowMs - orderedMs >= ORDER_AGAIN_AFTER_MS;
-    if (again) orderedMs = nowMs;
-    for (const [uid, { order }] of assigned) {
-      if (again || !before.has(uid)) send(order);
-    }
-    for (const uid of before.keys()) {
-      if (!assigned.has(uid)) send({ type: "withdraw", uid });
-    }
-  }
-
   // What the core process reports
 
   function status(known: AgentStatus): OwnStatus {
-    const own = ownStatus(known, sbdNodes(), Date.now());
+    const own = ownStatus(aged(known, performance.now() - heardMs), sbdNodes(), Date.now());
     return leavingProcess === processOf(known) ? { ...own, leaving: true } : own;
   }
 
@@ -231,32 +179,12 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
       recorder.record(subject, type, reason, message);
     }
     agent = now;
+    heardMs = performance.now();
     if (leavingProcess !== null && leavingProcess !== processOf(now)) leavingProcess = null;
     reportStatus();
   }
 
   // What the core process asks
-
-  async function answerRequest(id: number, uid: string): Promise<void> {
-    const ref: ObjectRef | undefined = assigned.get(uid)?.ref;
-    if (ref === undefined) {
-      const detail = "this agent is not named for it any more";
-      const reading = { granted: false, detail, epoch: 0, confirmation: null };
-      send({ type: "request-read", id, reading });
-      return;
-    }
-    const found = await getObject(client, SBD_REMEDIATIONS, ref, { timeoutMs: timeoutMs() });
-    send({ type: "request-read", id, reading: requestReading(found, uid, nodeName) });
-  }
-
-  async function answerNode(id: number, target: string): Promise<void> {
-    const limits = { timeoutMs: timeoutMs() };
-    const [node, list] = await Promise.all([
-      getObject(client, NODES, { name: target }, limits),
-      listObjects(client, SBD_NODES, limits),
-    ]);
-    send({ type: "node-read", id, reading: nodeReading(node, list.items, target) });
-  }
 
   async function answerOpenRequests(id: number, target: string): Promise<void> {
     const list = await listObjects(client, SBD_REMEDIATIONS, { timeoutMs: timeoutMs() });
@@ -282,7 +210,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
       vouching = false;
       const next = nextVouch;
       nextVouch = null;
-      if (next !== null) unlessItFails("vouching", answerVouch(next));
+      if (next !== null) troubles.unlessItFails("vouching", answerVouch(next));
     }
   }
 
@@ -309,28 +237,12 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
     await writer.write((own) => ({ slotTaskResults: resultsWith(own, done, Date.now()) }));
   }
 
-  /** Without an answer the core process goes by what it knows, and asks again. */
-  function unlessItFails(what: string, work: Promise<void>): void {
-    work.then(
-      () => troubles.note(what, null),
-      (error: unknown) => troubles.note(what, messageOf(error)),
-    );
-  }
-
-  function heardReport({ report }: FromCore & { readonly type: "report" }): void {
-    if (assigned.has(report.uid)) {
-      requestWriter.report(report);
-    } else if (requests.synced && configs.synced) {
-      send({ type: "withdraw", uid: report.uid });
-    }
-  }
-
   setInterval(review, REVIEW_EVERY_MS);
   return {
     connected() {
-      orderedMs = -Infinity;
       taskSentMs.clear();
       review();
+      fencer.connected();
     },
     receive(message) {
       switch (message.type) {
@@ -338,25 +250,22 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
           learnStatus(message.status);
           return;
         case "report":
-          heardReport(message);
-          return;
         case "ask-request":
-          unlessItFails("reading a request", answerRequest(message.id, message.uid));
-          return;
         case "ask-node":
-          unlessItFails("reading a Node", answerNode(message.id, message.nodeName));
-          return;
         case "declare":
-          requestWriter.declare(message.uid, message.evidence);
+          fencer.receive(message);
           return;
         case "ask-vouch":
-          unlessItFails("vouching", answerVouch(message));
+          troubles.unlessItFails("vouching", answerVouch(message));
           return;
         case "ask-open-requests":
-          unlessItFails("listing requests", answerOpenRequests(message.id, message.nodeName));
+          troubles.unlessItFails(
+            "listing requests",
+            answerOpenRequests(message.id, message.nodeName),
+          );
           return;
         case "slot-task-done":
-          unlessItFails("recording a slot task", recordTask(message));
+          troubles.unlessItFails("recording a slot task", recordTask(message));
           return;
       }
     },

@@ -31,6 +31,11 @@ export type FromCore =
       readonly reason: string;
     };
 
+/** Of those, what a fencer says, whichever process it runs in. */
+export type FromFencer = FromCore & {
+  readonly type: "report" | "ask-request" | "ask-node" | "declare";
+};
+
 export type ToCore =
   /** This agent is named to fence a node. */
   | {

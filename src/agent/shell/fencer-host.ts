@@ -14,28 +14,30 @@ import type { FencerEffect } from "../../fencing/fencer-step.ts";
 import { stepFencer, type FencerEvent } from "../../fencing/fencer.ts";
 import { openRequests } from "../../fencing/requests.ts";
 import type { TimingContract } from "../../timing/contract.ts";
-import type { FromCore, ToCore } from "./api-message.ts";
+import type { FromFencer, ToCore } from "./api-message.ts";
 import type { DeviceReply } from "../../platform/device-request.ts";
 import type { DiskWorker } from "../../platform/disk-worker-handle.ts";
 
 /** What fencers of this process stand on. */
 export type FencerHostOptions = {
+  /** Its name in messages: the node it runs on, or the pod. It never fences a node of that name. */
   readonly name: string;
+  /** Its own slot, 0 for none. */
   readonly nodeID: number;
   readonly worker: DiskWorker;
-  readonly send: (message: FromCore) => void;
-  /** The device's contract while this agent may fence for others; null = it may not. */
+  readonly send: (message: FromFencer) => void;
+  /** The device's contract while this process may fence for others; null = it may not. */
   readonly contract: () => TimingContract | null;
   readonly log: (level: "info" | "warn", message: string) => void;
 };
 
 /** Runs one fencer core per target; every instant is on the clock that suspend stops. */
 export type FencerHost = {
-  /** Every agent reads both regions each pass, so a fencer starts with what it has seen. */
+  /** Both regions are read each pass, so a fencer starts with what its process has seen. */
   sight(regions: DeviceReply["read-regions"]): void;
   receive(message: ToCore): void;
   tick(): void;
-  /** What this agent has seen of the device so far, on the same clock. */
+  /** What this process has seen of the device so far, on the same clock. */
   readonly sightings: Sightings;
 };
 
@@ -127,7 +129,7 @@ export function createFencerHost(options: FencerHostOptions): FencerHost {
   function accept(message: ToCore & { readonly type: "fence" }): void {
     const timing = contract();
     if (timing === null || message.nodeName === name) {
-      log("warn", `this agent is named to fence ${message.nodeName} and may not: no good pass yet`);
+      log("warn", `named to fence ${message.nodeName}, and may not: no good pass yet`);
       return;
     }
     const known = fencers.get(message.nodeName);
