@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { elapse } from "../bounded.ts";
 import { GuardedCluster } from "../guarded-cluster.ts";
+import { monoMs } from "../monotonic.ts";
 import { workload } from "../self-checks/stand-ins.ts";
 import type { Scenario } from "../scenario.ts";
 
@@ -35,6 +36,7 @@ export const rebootedBefore: Scenario = {
       "a new boot works, and nothing proves its death",
     );
     play.measure("not declared dead, though silent, for", 2 * guarded.timing.msgwaitMs);
+    const startedMs = monoMs();
     const agent = guarded.agentOf("a");
     const environment = Object.entries(agent.environment).map(
       ([key, value]) => `${key}='${value}'`,
@@ -45,7 +47,7 @@ export const rebootedBefore: Scenario = {
       `env ${environment.join(" ")} ${words.join(" ")} >/dev/console 2>&1 </dev/null & echo $!`,
     );
     play.tell("the agent of a is started at last");
-    const death = await guarded.death("a", second.atMs, 180_000);
+    const death = await guarded.death("a", startedMs, 180_000);
     assert.equal(death.bootId, second.bootId);
     const declared = await fencing.declared(180_000);
     guarded.judgeDeclaration(second.bootId, declared.atMs);
