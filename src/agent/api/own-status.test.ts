@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { parseSBDNode } from "../../api/sbd-node.ts";
-import { asFarAsKnown, materialPart, ownStatus } from "./own-status.ts";
+import { aged, asFarAsKnown, materialPart, ownStatus } from "./own-status.ts";
 import type { KubeObject } from "../../kube/kube-object.ts";
 import { armedAgent, BOOT_ID, OTHER_BOOT_ID } from "./testing/agent-status-for-tests.ts";
 import { sbdNode } from "./testing/sbd-node-for-tests.ts";
@@ -45,6 +45,36 @@ test("what is not so any more is removed", () => {
     [status.lastPassTime, status.passLatencyMilliseconds, status.deviceUUID, status.message],
     [null, null, null, null],
   );
+});
+
+test("of a watchdog, too, what is not so any more is removed", () => {
+  const refused = armedAgent({
+    effectiveWatchdogMs: null,
+    watchdogDevice: {
+      path: "/dev/watchdog",
+      identity: null,
+      driver: null,
+      timeoutSeconds: null,
+      verified: false,
+      refusal: "no such device",
+    },
+  });
+  const { watchdog } = ownStatus(refused, PEERS, WALL_MS);
+  assert.deepEqual(
+    [watchdog.identity, watchdog.timeoutSeconds, watchdog.effectiveTimeoutSeconds],
+    [null, null, null],
+  );
+  assert.equal(ownStatus(armedAgent(), PEERS, WALL_MS).watchdog.refusal, null);
+});
+
+test("a core process that is stuck has no fresh pass, however often its last word is repeated", () => {
+  const told = armedAgent();
+  const later = [0, 5_000, 10_000].map(
+    (elapsedMs) => ownStatus(aged(told, elapsedMs), PEERS, WALL_MS + elapsedMs).lastPassTime,
+  );
+  assert.deepEqual(new Set(later), new Set(["2026-01-01T00:00:09.900Z"]));
+  const [peer] = ownStatus(aged(told, 5_000), PEERS, WALL_MS + 5_000).unhealthyPeers ?? [];
+  assert.equal(peer?.since, "2026-01-01T00:00:01.000Z");
 });
 
 test("a peer whose slot is another node's by now, or nobody's, is no unhealthy peer", () => {

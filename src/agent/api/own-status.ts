@@ -13,9 +13,14 @@ export type OwnStatus = {
       | "slotTask"
       | "slotTaskResults"
       | "conditions"
+      | "watchdog"
     >
   ]-?: NonNullable<SBDNodeStatus[Field]> | null;
-};
+} & { readonly watchdog: OwnWatchdog };
+
+type Watchdog = NonNullable<SBDNodeStatus["watchdog"]>;
+/** A merge patch goes into it, so what it does not name would stay. */
+type OwnWatchdog = { readonly [Field in keyof Watchdog]-?: NonNullable<Watchdog[Field]> | null };
 
 const TEXT_LENGTH_MAX = 4_096;
 const IDENTITY_LENGTH_MAX = 64;
@@ -51,6 +56,20 @@ export function ownStatus(
 }
 
 /**
+ * What an agent's word is worth that was given a while ago: its last pass is older by now, and so is
+ * whatever it has seen move. What it has not watched since has not stood still for longer.
+ */
+export function aged(agent: AgentStatus, elapsedMs: number): AgentStatus {
+  const older = (ageMs: number | null): number | null =>
+    ageMs === null ? null : ageMs + elapsedMs;
+  return {
+    ...agent,
+    lastGoodPassAgeMs: older(agent.lastGoodPassAgeMs),
+    peers: agent.peers.map((peer) => ({ ...peer, movedAgeMs: older(peer.movedAgeMs) })),
+  };
+}
+
+/**
  * The same status without what this process cannot know yet. Until it has armed or has given the
  * watchdog up, its boot is as armed, and as gone, as a process before it in this boot has said: a
  * successor that cannot read the device knows neither, and a fencer believes the API.
@@ -82,21 +101,16 @@ export function materialPart(status: OwnStatus): string {
   });
 }
 
-function watchdogOf({
-  watchdogDevice,
-  effectiveWatchdogMs,
-}: AgentStatus): NonNullable<SBDNodeStatus["watchdog"]> {
+function watchdogOf({ watchdogDevice, effectiveWatchdogMs }: AgentStatus): OwnWatchdog {
   const { path, identity, driver, timeoutSeconds, verified, refusal } = watchdogDevice;
   return {
     path,
     verified,
-    ...(identity === null ? {} : { identity: identity.slice(0, IDENTITY_LENGTH_MAX) }),
-    ...(driver === null ? {} : { driver: driver.slice(0, IDENTITY_LENGTH_MAX) }),
-    ...(timeoutSeconds === null ? {} : { timeoutSeconds }),
-    ...(effectiveWatchdogMs === null
-      ? {}
-      : { effectiveTimeoutSeconds: effectiveWatchdogMs / 1_000 }),
-    ...(refusal === null ? {} : { refusal: refusal.slice(0, TEXT_LENGTH_MAX) }),
+    identity: identity?.slice(0, IDENTITY_LENGTH_MAX) ?? null,
+    driver: driver?.slice(0, IDENTITY_LENGTH_MAX) ?? null,
+    timeoutSeconds,
+    effectiveTimeoutSeconds: effectiveWatchdogMs === null ? null : effectiveWatchdogMs / 1_000,
+    refusal: refusal?.slice(0, TEXT_LENGTH_MAX) ?? null,
   };
 }
 
