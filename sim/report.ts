@@ -40,11 +40,12 @@ export function describeFailure(
   ].join("\n");
 }
 
+/** Of runs of which none broke an invariant. */
 export function describeTotals(totals: Totals): string {
   const { schedules, nodeHours, events, cpuMs, coverage } = totals;
   const perCpuMinute = Math.round((nodeHours / cpuMs) * 60_000);
   return [
-    `${schedules} schedules, ${Math.round(nodeHours)} simulated node-hours, ${events} events in ` +
+    `${schedules} schedules, 0 violations, ${Math.round(nodeHours)} simulated node-hours, ${events} events in ` +
       `${(cpuMs / 1_000).toFixed(1)} s of CPU: ${perCpuMinute} node-hours per CPU-minute`,
     `faults: ${faultCounts(coverage)}`,
     ...groups(coverage).map(([group, members]) => `${group}: ${members.join(", ")}`),
