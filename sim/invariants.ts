@@ -1,10 +1,11 @@
 import { isArmed, type AgentState } from "../src/agent/agent-state.ts";
 import { isOpenAgainst, namedAgent, wantsMessage } from "../src/agent/api/request-state.ts";
-import { REMEDIATION_FINALIZER } from "../src/api/remediation-names.ts";
+import { OUT_OF_SERVICE_TAINT, REMEDIATION_FINALIZER } from "../src/api/remediation-names.ts";
 import type { SBDRemediation } from "../src/api/sbd-remediation.ts";
 import type { Evidence } from "../src/fencing/evidence.ts";
 import type { FencerState } from "../src/fencing/fencer-state.ts";
 import type { KubeObject } from "../src/kube/kube-object.ts";
+import { bootIDOf, hasTaint, isReady, type KubeNode } from "../src/operator/kube-object.ts";
 import { nodeNameOf, outcomeOf } from "../src/operator/snapshot.ts";
 import type { FenceRecord, FenceSlot } from "../src/protocol/fence-record.ts";
 import type { AgentProcess } from "./agent-process.ts";
@@ -23,11 +24,13 @@ import type { World } from "./world.ts";
  * - `S5` a condemned boot is petted on purpose
  * - `S6` a fence message is written that an earlier write equals, or whose request has not named its
  *   writer for longer than T
+ * - `S7` a leader takes back what it has concluded, concludes without evidence, or puts a node out of
+ *   service that is Ready or shows a boot that is not proven dead
  * - `L1` no fault beyond what a node tolerates, and a node dies
  * - `L2` a request does not end, or the work of a node proven dead is not released, in bounded time
  * - `L3` a finalizer is held for ever
  */
-export type InvariantCode = "S1" | "S2" | "S3" | "S4" | "S5" | "S6" | "L1" | "L2" | "L3";
+export type InvariantCode = "S1" | "S2" | "S3" | "S4" | "S5" | "S6" | "S7" | "L1" | "L2" | "L3";
 
 export type Violation = {
   readonly code: InvariantCode;
@@ -92,6 +95,7 @@ export class Invariants {
         this.#claims.delete(uidOf(now ?? before!));
       }
     });
+    this.#world.api.nodes.watchers.push((before, now) => this.#outOfService(before, now));
   }
 
   fail(code: InvariantCode, detail: string): void {
@@ -189,6 +193,43 @@ export class Invariants {
     if (saysFenced(now) && (before === null || !saysFenced(before))) {
       known.fencedMs = nowMs;
       this.#declared(now);
+    }
+    this.#isFinal(before, now);
+  }
+
+  /** What NodeHealthCheck and the next leader have read holds. */
+  #isFinal(before: SBDRemediation | null, now: SBDRemediation): void {
+    for (const { type, status } of before?.status.conditions ?? []) {
+      const is = now.status.conditions?.find((condition) => condition.type === type)?.status;
+      const isFinal =
+        type === "Succeeded"
+          ? status !== "Unknown"
+          : type === "FencingSucceeded" && status === "True";
+      if (isFinal && is !== status) {
+        this.fail("S7", `${uidOf(now)}: ${type} goes from ${status} to ${is}`);
+      }
+    }
+    const isProven = now.status.fencing?.evidence !== undefined;
+    if (!isProven && (saysFenced(now) || outcomeOf(now) === "succeeded")) {
+      this.fail("S7", `${uidOf(now)} is concluded without evidence`);
+    }
+  }
+
+  /** The taint lets Kubernetes detach volumes that are mounted. */
+  #outOfService(before: KubeNode | null, now: KubeNode | null): void {
+    const { key } = OUT_OF_SERVICE_TAINT;
+    if (now === null || !hasTaint(now, key) || (before !== null && hasTaint(before, key))) {
+      return;
+    }
+    const { name } = now.metadata;
+    const proven = this.#world.api
+      .requestsFor(name)
+      .map(({ status }) => status.fencing?.evidence?.bootID);
+    if (isReady(now) || !proven.includes(bootIDOf(now))) {
+      this.fail(
+        "S7",
+        `${name} is put out of service as ${bootIDOf(now)}, which is not proven dead`,
+      );
     }
   }
 

@@ -710,6 +710,45 @@ export const MUTANTS: readonly Mutant[] = [
     hint: { pattern: "last-gasp", weights: { "kubelet-cut": 20 }, promise: "rough" },
   },
   {
+    name: "out-of-service-on-any-boot",
+    says: "sets the out-of-service taint whatever boot the Node shows, Ready or not",
+    patches: [
+      {
+        file: `${OPERATOR}/workload-release.ts`,
+        find: "const stillDead = bootIDOf(node) === deadBootID && !isReady(node);",
+        replace: "const stillDead = bootIDOf(node) !== '' && !isReady({ ...node, status: {} });",
+      },
+    ],
+    hint: { pattern: "slow-return", promise: "rough" },
+  },
+  {
+    name: "message-before-the-finalizer",
+    says: "fences for a request without its finalizer: an agent that vouches does not count it",
+    patches: [
+      {
+        file: `${OPERATOR}/remediation.ts`,
+        find: "  if (!finalizers.includes(REMEDIATION_FINALIZER)) {",
+        replace:
+          "  if (!finalizers.includes(REMEDIATION_FINALIZER) && remediation.kind === undefined) {",
+      },
+      {
+        file: `${AGENT}/api/readings.ts`,
+        find: "  if (!hasFinalizer(request))",
+        replace: "  if (!hasFinalizer(request) && uid === '')",
+      },
+      {
+        file: `${AGENT}/api/request-state.ts`,
+        find: "export function wantsMessage(request: KubeObject): boolean {\n  return (\n    hasFinalizer(request) &&",
+        replace: "export function wantsMessage(request: KubeObject): boolean {\n  return (",
+      },
+    ],
+    hint: {
+      onStorageLoss: "SurviveWithApi",
+      weights: { request: 20, "path-hang": 20, "path-eio": 20 },
+      promise: "rough",
+    },
+  },
+  {
     name: "writes-without-a-version",
     says: "a leader's write goes through whatever it was decided on",
     patches: [
