@@ -158,6 +158,20 @@ test("a fencer Deployment reports as the pod that the operator named it after", 
   // It may run on the target: it is no less able to read the device there.
   assert.deepEqual(judged("sbd-fencer-default-5d4f8c7b9-x2x2x"), []);
   assert.match(judged("sbd-fencer-other-5d4f8c7b9-x2x2x").join(), /operator named/);
+  assert.match(judged("sbd-fencer-default-b-5d4f8c7b9-x2x2x").join(), /operator named/);
+});
+
+function leased(pod: string, name: string): string[] {
+  return judge("fencer-lease.yaml", fencer(pod, { object: { metadata: { name } } }));
+}
+
+test("a fencer renews the Lease of its own Deployment, and no leader's", () => {
+  assert.deepEqual(leased("sbd-fencer-default-5d4f8c7b9-x2x2x", "sbd-fencer-default"), []);
+  const pod = "sbd-fencer-default-b-5d4f8c7b9-x2x2x";
+  assert.deepEqual(leased(pod, "sbd-fencer-default-b"), []);
+  for (const lease of ["sbd-operator", "sbd-fencer-other", "sbd-fencer-default", pod]) {
+    assert.match(leased(pod, lease).join(), /own Deployment only/);
+  }
 });
 
 test("a fencer Deployment cannot take an agent's place", () => {

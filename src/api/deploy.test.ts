@@ -63,7 +63,7 @@ for (const path of ["rbac/sbd_agent_role.yaml", "rbac/sbd_fencer_role.yaml"]) {
       .flatMap(({ resources, verbs }) => resources.map((r) => `${r} ${verbs.join()}`))
       .sort();
     const reports = ["events create,patch", "sbdremediations/status patch"];
-    const own = path.includes("agent") ? ["sbdnodes/status patch"] : [];
+    const own = path.includes("agent") ? ["sbdnodes/status patch"] : ["leases get,create,update"];
     assert.deepEqual(written, [...reports, ...own].sort());
   });
 }

@@ -57,7 +57,7 @@ export type Action =
       readonly target: Target;
       readonly status: StatusPatch<SBDConfigStatus>;
     }
-  | { readonly type: "apply-daemon-set"; readonly manifest: Manifest }
+  | { readonly type: "apply-daemon-set"; readonly manifest: Manifest; readonly present: boolean }
   | {
       readonly type: "event";
       readonly about: EventSubject;

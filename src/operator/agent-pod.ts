@@ -1,14 +1,12 @@
 import type { SBDConfig } from "../api/sbd-config.ts";
 import { seconds, type Timing } from "../timing/contract.ts";
+import { excluding, fieldOf, type PodTemplate } from "./pod-parts.ts";
 
 /** The host's files that an agent looks at, under one directory of the container. */
 export const HOST_ROOT = "/host";
 const STATE_DIRECTORY = "/run/sbd-agent";
 /** Agents of a rollout wait so much longer than the watchdog takes. */
 const READY_MARGIN_SECONDS = 1;
-
-/** A pod template as the API server takes it. */
-export type PodTemplate = Readonly<Record<string, unknown>>;
 
 /** minReadySeconds: longer than T + W, so that a rollout stops at an agent whose node dies. */
 export function minReadySeconds(timing: Timing): number {
@@ -107,31 +105,4 @@ function agentEnvironment({ metadata, spec }: SBDConfig): readonly unknown[] {
     { name: "SBD_METRICS_PORT", value: String(spec.metricsPort) },
     { name: "SBD_HOST_ROOT", value: HOST_ROOT },
   ];
-}
-
-function fieldOf(fieldPath: string): unknown {
-  return { fieldRef: { fieldPath } };
-}
-
-function excluding(nodeNames: readonly string[]): Readonly<Record<string, unknown>> {
-  if (nodeNames.length === 0) {
-    return {};
-  }
-  return {
-    affinity: {
-      nodeAffinity: {
-        requiredDuringSchedulingIgnoredDuringExecution: {
-          nodeSelectorTerms: [
-            {
-              matchFields: nodeNames.map((name) => ({
-                key: "metadata.name",
-                operator: "NotIn",
-                values: [name],
-              })),
-            },
-          ],
-        },
-      },
-    },
-  };
 }

@@ -1,10 +1,11 @@
 import { API_VERSION } from "../api/group.ts";
 import type { Condition } from "../api/condition.ts";
+import { fencerNameOf } from "../api/fencer-name.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
 import { TimingError, msgwaitArithmetic, type Timing } from "../timing/contract.ts";
 import { type Action, type Manifest, targetOf } from "./action.ts";
 import { agentPodTemplate, minReadySeconds } from "./agent-pod.ts";
-import { isReporting, type OperatorMemory } from "./memory.ts";
+import { isFencing, isReporting, type OperatorMemory } from "./memory.ts";
 import { coveredNodes, owningConfig, reconcileSlots } from "./node-slots.ts";
 import { timingOf, type Moment, type Snapshot } from "./snapshot.ts";
 
@@ -43,7 +44,7 @@ export function reconcileConfig(
   );
   return [
     ...reconcileSlots(config, snapshot, memory, moment),
-    { type: "apply-daemon-set", manifest },
+    { type: "apply-daemon-set", manifest, present },
     ...(present ? [] : [managed(config, manifest.metadata.name)]),
     ...reportConfig(config, snapshot, memory, moment, timing),
   ];
@@ -97,17 +98,31 @@ function reportConfig(
       node.spec.configName === config.metadata.name && isReporting(memory, node, moment.nowMs),
   );
   const armed = agents.filter(({ status }) => status.armed === true);
-  const ready = lost.length === 0 && armed.length === covered.length && covered.length > 0;
+  const fencer = fencerNameOf(config.metadata.name);
+  const hasFencer =
+    config.spec.fencerPlacement !== "Operator" || isFencing(memory, fencer, moment.nowMs);
+  const areArmed = armed.length === covered.length && covered.length > 0;
+  const ready = lost.length === 0 && areArmed && hasFencer;
   const why =
     lost.length > 0
       ? `${lost.length} node(s) belong to an older SBDConfig: ${lost.map(({ metadata }) => metadata.name).join(", ")}`
-      : `${armed.length} of ${covered.length} nodes are armed`;
+      : `${armed.length} of ${covered.length} nodes are armed` +
+        (hasFencer
+          ? ""
+          : `; no fencer of Deployment ${fencer} is at work, so no node can be fenced`);
   return showConfig(
     config,
     moment,
     {
       status: ready ? "True" : "False",
-      reason: lost.length > 0 ? "NodesOfOtherConfig" : ready ? "AllNodesArmed" : "NodesNotArmed",
+      reason:
+        lost.length > 0
+          ? "NodesOfOtherConfig"
+          : ready
+            ? "AllNodesArmed"
+            : areArmed
+              ? "NoFencer"
+              : "NodesNotArmed",
       message: `${why}; ${msgwaitArithmetic(timing)}`,
     },
     {

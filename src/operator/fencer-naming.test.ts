@@ -32,7 +32,9 @@ test("a node whose request has ended fences and clears again, though nobody dele
   cluster.reportDurable("req", "worker-1");
   cluster.api.delete("SBDRemediation", "req");
   cluster.pass(1_000);
-  const { slotTask } = cluster.slotOf("worker-1")?.status as { slotTask?: { agent: string } };
+  const { slotTask } = (cluster.slotOf("worker-1")?.status ?? {}) as {
+    slotTask?: { agent: string };
+  };
   assert.equal(slotTask?.agent, "worker-2");
 });
 
@@ -214,8 +216,74 @@ test("a device's places are its own", () => {
   );
 });
 
+test("with Operator placement nobody is named before the Deployment's fencer is at work", () => {
+  const cluster = new Cluster({ config: { fencerPlacement: "Operator" } });
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.pass(3_000);
+  assert.equal(cluster.fencer("req"), "");
+  assert.match(cluster.status("req").message ?? "", /waiting for a healthy agent/);
+  cluster.resume("sbd-fencer-default");
+  cluster.pass(1_000);
+  assert.equal(cluster.fencer("req"), "sbd-fencer-default");
+});
+
+test("a Lease that nobody renews, or that was released, is no fencer at work", () => {
+  const cluster = new Cluster({ config: { fencerPlacement: "Operator" } });
+  cluster.resume("sbd-fencer-default");
+  cluster.pass(2_000);
+  const ready = (): string => configReady(cluster);
+  assert.equal(ready(), "True AllNodesArmed");
+  cluster.silence("sbd-fencer-default");
+  cluster.pass(14_000);
+  assert.equal(ready(), "True AllNodesArmed");
+  cluster.pass(3_000);
+  assert.equal(ready(), "False NoFencer");
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  assert.equal(cluster.fencer("req"), "");
+  cluster.resume("sbd-fencer-default");
+  cluster.pass(1_000);
+  assert.equal(ready(), "True AllNodesArmed");
+  cluster.silence("sbd-fencer-default");
+  cluster.api.change("Lease", "sbd-fencer-default", (lease) => {
+    lease.spec = { holderIdentity: "", renewTime: "2000-01-01T00:00:01Z" };
+  });
+  cluster.settle();
+  assert.equal(ready(), "False NoFencer");
+});
+
+test("a change of placement hands open requests over once the new fencer is there", () => {
+  const cluster = new Cluster();
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.pass(1_000);
+  assert.equal(cluster.fencer("req"), "worker-2");
+  const place = (fencerPlacement: string): void =>
+    cluster.api.change("SBDConfig", "default", (config) => {
+      config.spec = { ...(config.spec as object), fencerPlacement };
+    });
+  place("Operator");
+  cluster.pass(2_000);
+  assert.equal(cluster.fencer("req"), "worker-2");
+  cluster.resume("sbd-fencer-default");
+  cluster.pass(1_000);
+  assert.equal(cluster.fencer("req"), "sbd-fencer-default");
+  place("Agent");
+  cluster.pass(1_000);
+  assert.equal(cluster.fencer("req"), "worker-3");
+});
+
+function configReady(cluster: Cluster): string {
+  const { conditions = [] } = (cluster.api.get("SBDConfig", "default")?.status ?? {}) as {
+    conditions?: { type: string; status: string; reason: string }[];
+  };
+  const ready = conditions.find(({ type }) => type === "Ready");
+  return `${ready?.status ?? ""} ${ready?.reason ?? ""}`;
+}
+
 test("with Operator placement the Deployment of the config is named, and its failure is final", () => {
   const cluster = new Cluster({ config: { fencerPlacement: "Operator" } });
+  cluster.resume("sbd-fencer-default");
+  cluster.beat();
   cluster.createRemediation("req", { nodeName: "worker-1" });
   cluster.settle();
   assert.equal(cluster.fencer("req"), "sbd-fencer-default");

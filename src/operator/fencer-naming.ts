@@ -1,7 +1,8 @@
+import { fencerNameOf } from "../api/fencer-name.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
 import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
-import { isReporting, type OperatorMemory } from "./memory.ts";
+import { isFencing, isReporting, type OperatorMemory } from "./memory.ts";
 import { isOpen, nodeNameOf, outcomeOf, type Snapshot } from "./snapshot.ts";
 
 /** A fencer that reports nothing new for longer is replaced. */
@@ -37,8 +38,8 @@ export function hasFencingPlace(
 
 /**
  * Whom to name: the present fencer while it makes progress, else a healthy agent of the same device
- * that was not tried yet; with `Operator` placement always the Deployment that mounts the device.
- * Null where nobody can be named.
+ * that was not tried yet; with `Operator` placement the Deployment that mounts the device, while its
+ * fencer is at work. Null where nobody can be named.
  */
 export function chooseFencer(
   snapshot: Snapshot,
@@ -51,8 +52,10 @@ export function chooseFencer(
   const failed =
     remediation.status.fencing?.state === "Failed" &&
     remediation.status.fencing.unfencable === undefined;
-  if (config.spec.fencerPlacement === "Operator") {
-    return failed ? null : `sbd-fencer-${config.metadata.name}`;
+  const deployed = fencerNameOf(config.metadata.name);
+  const isDeployed = config.spec.fencerPlacement === "Operator";
+  if (isDeployed && isFencing(memory, deployed, nowMs)) {
+    return failed && named === deployed ? null : deployed;
   }
   const known = memory.requests.get(remediation.metadata.uid ?? "");
   const candidates = candidatesFor(snapshot, memory, config, remediation, nowMs);
@@ -60,6 +63,9 @@ export function chooseFencer(
   const stalled = known !== undefined && nowMs - known.progressMs > NO_PROGRESS_AFTER_MS;
   if (present !== undefined && !failed && !stalled) {
     return named;
+  }
+  if (isDeployed) {
+    return null;
   }
   const spent = new Set([...(known?.spent ?? []), named]);
   return candidates.find(({ spec }) => !spent.has(spec.nodeName))?.spec.nodeName ?? null;

@@ -57,6 +57,13 @@ export type KubeDaemonSet = {
   };
 };
 
+export type KubeDeployment = { readonly metadata: KubeMeta };
+
+export type KubeLease = {
+  readonly metadata: KubeMeta;
+  readonly spec?: { readonly holderIdentity?: string; readonly renewTime?: string };
+};
+
 export function isReady(node: KubeNode): boolean {
   return (
     node.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ??

@@ -8,6 +8,8 @@ import type { Snapshot } from "./snapshot.ts";
 export type OperatorMemory = {
   /** When each agent was last seen to report something new, by SBDNode name. */
   readonly reports: ReadonlyMap<string, { readonly seen: string; readonly atMs: number }>;
+  /** When each fencer that runs without an agent was last seen to renew its Lease, by its name. */
+  readonly fencers: ReadonlyMap<string, { readonly seen: string; readonly atMs: number }>;
   /** By UID of the SBDRemediation. */
   readonly requests: ReadonlyMap<string, RequestMemory>;
 };
@@ -34,7 +36,11 @@ export type NamedFencer = { readonly agent: string; readonly namedTime: string }
 
 const NOBODY: NamedFencer = { agent: "", namedTime: "" };
 
-export const NO_MEMORY: OperatorMemory = { reports: new Map(), requests: new Map() };
+export const NO_MEMORY: OperatorMemory = {
+  reports: new Map(),
+  fencers: new Map(),
+  requests: new Map(),
+};
 
 /** An agent that has not reported for longer is not named, and is replaced. */
 export const AGENT_SILENT_AFTER_MS = 15_000;
@@ -50,6 +56,14 @@ export function noteReports(
     const known = memory.reports.get(node.metadata.name);
     const seen = `${node.status.startID ?? ""} ${node.status.lastPassTime ?? ""}`;
     reports.set(node.metadata.name, known?.seen === seen ? known : { seen, atMs: nowMs });
+  }
+  const fencers = new Map<string, { readonly seen: string; readonly atMs: number }>();
+  for (const { metadata, spec } of snapshot.fencerLeases ?? []) {
+    const known = memory.fencers.get(metadata.name);
+    const { holderIdentity = "", renewTime = "" } = spec ?? {};
+    // A Lease that nobody holds was released: its fencer can fence no more.
+    const seen = holderIdentity === "" ? "" : `${holderIdentity} ${renewTime}`;
+    fencers.set(metadata.name, known?.seen === seen ? known : { seen, atMs: nowMs });
   }
   const requests = new Map<string, RequestMemory>();
   for (const { metadata, status } of snapshot.remediations) {
@@ -69,7 +83,7 @@ export function noteReports(
       replacedMs: wasReplaced(known, fencer) ? nowMs : (known?.replacedMs ?? null),
     });
   }
-  return { reports, requests };
+  return { reports, fencers, requests };
 }
 
 /**
@@ -94,6 +108,12 @@ export function isReporting(memory: OperatorMemory, node: SBDNode, nowMs: number
     node.status.lastPassTime !== undefined &&
     nowMs - report.atMs < AGENT_SILENT_AFTER_MS
   );
+}
+
+/** It has renewed its Lease lately, which it does while its passes are good. */
+export function isFencing(memory: OperatorMemory, fencer: string, nowMs: number): boolean {
+  const report = memory.fencers.get(fencer);
+  return report !== undefined && report.seen !== "" && nowMs - report.atMs < AGENT_SILENT_AFTER_MS;
 }
 
 export function rememberRequest(

@@ -4,7 +4,14 @@ import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import { nodeOfRemediation } from "../api/node-of-remediation.ts";
 import { REMEDIATION_FINALIZER } from "../api/remediation-names.ts";
 import { deriveTiming, defaultWatchdogMs, TimingError, type Timing } from "../timing/contract.ts";
-import type { KubeDaemonSet, KubeNode, KubePod, KubeVolumeAttachment } from "./kube-object.ts";
+import type {
+  KubeDaemonSet,
+  KubeDeployment,
+  KubeLease,
+  KubeNode,
+  KubePod,
+  KubeVolumeAttachment,
+} from "./kube-object.ts";
 
 /** What the caches hold. It may be old: no safety rests on it, every write carries what it saw. */
 export type Snapshot = {
@@ -15,6 +22,10 @@ export type Snapshot = {
   readonly pods: readonly KubePod[];
   readonly volumeAttachments: readonly KubeVolumeAttachment[];
   readonly daemonSets: readonly KubeDaemonSet[];
+  /** Of fencers that run without an agent; left out where there are none. */
+  readonly fencerDeployments?: readonly KubeDeployment[];
+  /** What a fencer that runs without an agent renews while it can fence; left out likewise. */
+  readonly fencerLeases?: readonly KubeLease[];
 };
 
 /** Time for a reconciler: the clock nobody slews to wait by, the wall clock to write down. */

@@ -5,7 +5,14 @@ import { parseSBDConfig } from "../../api/sbd-config.ts";
 import { parseSBDNode } from "../../api/sbd-node.ts";
 import { parseSBDRemediation } from "../../api/sbd-remediation.ts";
 import type { Action, Target } from "../action.ts";
-import type { KubeDaemonSet, KubeNode, KubePod, KubeVolumeAttachment } from "../kube-object.ts";
+import type {
+  KubeDaemonSet,
+  KubeDeployment,
+  KubeLease,
+  KubeNode,
+  KubePod,
+  KubeVolumeAttachment,
+} from "../kube-object.ts";
 import type { Snapshot } from "../snapshot.ts";
 
 export type Kind =
@@ -15,7 +22,9 @@ export type Kind =
   | "Node"
   | "Pod"
   | "VolumeAttachment"
-  | "DaemonSet";
+  | "DaemonSet"
+  | "Deployment"
+  | "Lease";
 
 export type StoredMeta = {
   name: string;
@@ -50,6 +59,8 @@ const API_VERSIONS: Readonly<Record<Kind, string>> = {
   Pod: "v1",
   VolumeAttachment: "storage.k8s.io/v1",
   DaemonSet: "apps/v1",
+  Deployment: "apps/v1",
+  Lease: "coordination.k8s.io/v1",
 };
 
 /**
@@ -137,6 +148,8 @@ export class ApiModel {
       pods: bare("Pod") as readonly KubePod[],
       volumeAttachments: bare("VolumeAttachment") as readonly KubeVolumeAttachment[],
       daemonSets: bare("DaemonSet") as readonly KubeDaemonSet[],
+      fencerDeployments: bare("Deployment") as readonly KubeDeployment[],
+      fencerLeases: bare("Lease") as readonly KubeLease[],
     };
   }
 

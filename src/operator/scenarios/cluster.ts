@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 
+import { isFencerName } from "../../api/fencer-name.ts";
 import type { Action } from "../action.ts";
 import type { KubeNode, KubeTaint } from "../kube-object.ts";
 import { ApiModel, merge, type Stored, type StoredMeta } from "./api-model.ts";
@@ -129,8 +130,17 @@ export class Cluster {
     );
   }
 
-  /** Every agent that lives reports a good pass, and every named fencer that it has looked. */
+  /**
+   * Every agent that lives reports a good pass, every fencer of a Deployment renews its Lease, and
+   * every named one reports that it has looked.
+   */
   beat(): void {
+    for (const name of [...this.#beating].filter(isFencerName)) {
+      this.api.create("Lease", { name, namespace: "sbd-system" });
+      this.api.change("Lease", name, (lease) => {
+        lease.spec = { holderIdentity: `${name}-pod`, renewTime: wallAt(this.nowMs) };
+      });
+    }
     for (const { metadata, spec } of this.api.list("SBDNode")) {
       const { nodeName } = spec as { nodeName: string };
       if (this.#beating.has(nodeName)) {

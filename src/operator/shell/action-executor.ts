@@ -6,6 +6,7 @@ import { API_VERSION } from "../../api/group.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
 import {
   DAEMON_SETS,
+  DEPLOYMENTS,
   NODES,
   PODS,
   resourceTypeOf,
@@ -18,7 +19,8 @@ import {
   patchObject,
   type WriteOutcome,
 } from "../../kube/write-objects.ts";
-import type { Action, Target } from "../action.ts";
+import type { Action, Manifest, Target } from "../action.ts";
+import type { DeploymentAction } from "../fencer-deployment.ts";
 
 const SBD_CONFIGS = resourceTypeOf(SBD_CONFIG);
 const SBD_NODES = resourceTypeOf(SBD_NODE);
@@ -31,7 +33,7 @@ export type ActionOutcome = { readonly kind: "done" } | WriteOutcome;
 
 export type ActionExecutor = {
   /** Carries one action out. @throws {KubeError} for outages, or where the outcome is unknown */
-  execute(action: Action): Promise<ActionOutcome>;
+  execute(action: Action | DeploymentAction): Promise<ActionOutcome>;
 };
 
 /** An event, for whoever records them. */
@@ -39,8 +41,27 @@ export type RecordEvent = (event: Action & { readonly type: "event" }) => void;
 
 /** Writes what the reconcilers want, each on the version of the object it was decided on. */
 export function createActionExecutor(client: KubeClient, recordEvent: RecordEvent): ActionExecutor {
-  /** The last manifest applied under a name: applying it again would only make work. */
+  /** The last manifest applied under a name: applying it again while it is there would only make work. */
   const applied = new Map<string, string>();
+
+  async function apply(
+    type: ResourceType,
+    { manifest, present }: { readonly manifest: Manifest; readonly present: boolean },
+  ): Promise<ActionOutcome> {
+    const key = `${manifest.kind} ${manifest.metadata.namespace}/${manifest.metadata.name}`;
+    const text = JSON.stringify(manifest);
+    if (present && applied.get(key) === text) {
+      return DONE;
+    }
+    const outcome = await applyObject(client, type, manifest, {
+      fieldManager: FIELD_MANAGER,
+      ownership: "force",
+    });
+    if (outcome.kind === "done") {
+      applied.set(key, text);
+    }
+    return outcome;
+  }
 
   return {
     async execute(action) {
@@ -74,22 +95,12 @@ export function createActionExecutor(client: KubeClient, recordEvent: RecordEven
           return await createSbdNode(client, action);
         case "delete-sbd-node":
           return await deleteObject(client, SBD_NODES, action.target, { uid: action.target.uid });
-        case "apply-daemon-set": {
-          const { manifest } = action;
-          const key = `${manifest.metadata.namespace}/${manifest.metadata.name}`;
-          const text = JSON.stringify(manifest);
-          if (applied.get(key) === text) {
-            return DONE;
-          }
-          const outcome = await applyObject(client, DAEMON_SETS, manifest, {
-            fieldManager: FIELD_MANAGER,
-            ownership: "force",
-          });
-          if (outcome.kind === "done") {
-            applied.set(key, text);
-          }
-          return outcome;
-        }
+        case "apply-daemon-set":
+          return await apply(DAEMON_SETS, action);
+        case "apply-deployment":
+          return await apply(DEPLOYMENTS, action);
+        case "delete-deployment":
+          return await deleteObject(client, DEPLOYMENTS, action.target, { uid: action.target.uid });
         case "event":
           recordEvent(action);
           return DONE;

@@ -1,3 +1,4 @@
+import { isFencerName } from "../../api/fencer-name.ts";
 import { SBD_CONFIG, parseSBDConfig } from "../../api/sbd-config.ts";
 import { SBD_NODE, parseSBDNode } from "../../api/sbd-node.ts";
 import { SBD_REMEDIATION, parseSBDRemediation } from "../../api/sbd-remediation.ts";
@@ -8,13 +9,22 @@ import { parseOnce } from "../../kube/parse-once.ts";
 import { resourceCache, type ResourceCache } from "../../kube/resource-cache.ts";
 import {
   DAEMON_SETS,
+  DEPLOYMENTS,
+  LEASES,
   NODES,
   PODS,
   resourceTypeOf,
   VOLUME_ATTACHMENTS,
   type ResourceType,
 } from "../../kube/resource-type.ts";
-import type { KubeDaemonSet, KubeNode, KubePod, KubeVolumeAttachment } from "../kube-object.ts";
+import type {
+  KubeDaemonSet,
+  KubeDeployment,
+  KubeLease,
+  KubeNode,
+  KubePod,
+  KubeVolumeAttachment,
+} from "../kube-object.ts";
 import type { Snapshot } from "../snapshot.ts";
 
 export type SnapshotSource = {
@@ -48,7 +58,19 @@ export function snapshotSource(client: KubeClient, options: SnapshotSourceOption
   const pods = cacheOf(PODS);
   const volumeAttachments = cacheOf(VOLUME_ATTACHMENTS);
   const daemonSets = cacheOf(DAEMON_SETS, options.namespace);
-  const all = [configs, sbdNodes, remediations, nodes, pods, volumeAttachments, daemonSets];
+  const deployments = cacheOf(DEPLOYMENTS, options.namespace);
+  const leases = cacheOf(LEASES, options.namespace);
+  const all = [
+    configs,
+    sbdNodes,
+    remediations,
+    nodes,
+    pods,
+    volumeAttachments,
+    daemonSets,
+    deployments,
+    leases,
+  ];
   const readConfig = reader(parseSBDConfig, log);
   const readSbdNode = reader(parseSBDNode, log);
   const readRemediation = reader(parseSBDRemediation, log);
@@ -67,6 +89,8 @@ export function snapshotSource(client: KubeClient, options: SnapshotSourceOption
         volumeAttachments:
           volumeAttachments.snapshot() as unknown as readonly KubeVolumeAttachment[],
         daemonSets: daemonSets.snapshot() as unknown as readonly KubeDaemonSet[],
+        fencerDeployments: ofFencers(deployments) as unknown as readonly KubeDeployment[],
+        fencerLeases: ofFencers(leases) as unknown as readonly KubeLease[],
       };
     },
     close() {
@@ -75,6 +99,10 @@ export function snapshotSource(client: KubeClient, options: SnapshotSourceOption
       }
     },
   };
+}
+
+function ofFencers(cache: ResourceCache): readonly KubeObject[] {
+  return cache.snapshot().filter(({ metadata }) => isFencerName(metadata.name ?? ""));
 }
 
 function reader<T>(

@@ -1,0 +1,153 @@
+import { fencerNameOf } from "../api/fencer-name.ts";
+import { API_VERSION } from "../api/group.ts";
+import type { SBDConfig } from "../api/sbd-config.ts";
+import { type Manifest, type Target, targetOf } from "./action.ts";
+import type { OperatorPlace } from "./config.ts";
+import { excluding, fieldOf } from "./pod-parts.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** Where a fencer sees the shared device, as the blueprint has it. */
+export const FENCER_DEVICE_PATH = "/mnt/sbd-operator-device";
+
+const APP = "sbd-fencer";
+const CONFIG_LABEL = "medik8s.io/sbdconfig";
+const DEVICE_VOLUME = "sbd-block-device";
+/** One works, the other looks on and takes over when the node of the first is lost. */
+const REPLICAS = 2;
+/** A fencer on a lost node is of no use there. */
+const LEAVES_LOST_NODE_AFTER_SECONDS = 30;
+
+/** What is wanted of Deployments; like any other action, on the version it was decided on. */
+export type DeploymentAction =
+  | { readonly type: "apply-deployment"; readonly manifest: Manifest; readonly present: boolean }
+  | { readonly type: "delete-deployment"; readonly target: Target };
+
+/**
+ * One Deployment for each SBDConfig with `fencerPlacement: Operator`, none for any other. With its
+ * SBDConfig a Deployment is collected by Kubernetes.
+ */
+export function reconcileFencers(
+  snapshot: Snapshot,
+  place: OperatorPlace,
+): readonly DeploymentAction[] {
+  const deployments = snapshot.fencerDeployments ?? [];
+  return snapshot.configs
+    .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+    .flatMap((config): DeploymentAction[] => {
+      const present = deployments.find(
+        ({ metadata }) => metadata.name === fencerNameOf(config.metadata.name),
+      );
+      if (config.spec.fencerPlacement === "Operator") {
+        const manifest = fencerDeployment(config, place);
+        return [{ type: "apply-deployment", manifest, present: present !== undefined }];
+      }
+      const isOurs =
+        present?.metadata.deletionTimestamp === undefined &&
+        present?.metadata.ownerReferences?.some(({ uid }) => uid === config.metadata.uid) === true;
+      return isOurs ? [{ type: "delete-deployment", target: targetOf(present) }] : [];
+    });
+}
+
+/**
+ * `sbd-fencer-<config>`, owned by the config. Its pods need no privilege: root opens the device, which
+ * no capability is needed for. Readiness is a good pass of late; there is no liveness probe, as a
+ * fencer whose device is away does better to wait for it.
+ */
+export function fencerDeployment(config: SBDConfig, place: OperatorPlace): Manifest {
+  const { spec } = config;
+  const labels = { app: APP, [CONFIG_LABEL]: config.metadata.name };
+  const lost = { operator: "Exists", effect: "NoExecute" };
+  const manifest = {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: {
+      name: fencerNameOf(config.metadata.name),
+      namespace: place.namespace,
+      labels,
+      ownerReferences: [
+        {
+          apiVersion: API_VERSION,
+          kind: "SBDConfig",
+          name: config.metadata.name,
+          uid: config.metadata.uid ?? "",
+          controller: true,
+          blockOwnerDeletion: true,
+        },
+      ],
+    },
+    spec: {
+      replicas: REPLICAS,
+      strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } },
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: {
+          serviceAccountName: "sbd-fencer",
+          priorityClassName: "system-cluster-critical",
+          terminationGracePeriodSeconds: 10,
+          nodeSelector: { ...spec.nodeSelector, "kubernetes.io/os": "linux" },
+          ...excluding(spec.nodeExclusionList),
+          tolerations: [
+            ...(spec.tolerations ?? [
+              {
+                key: "node-role.kubernetes.io/control-plane",
+                operator: "Exists",
+                effect: "NoSchedule",
+              },
+            ]),
+            ...["node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"].map((key) => ({
+              key,
+              ...lost,
+              tolerationSeconds: LEAVES_LOST_NODE_AFTER_SECONDS,
+            })),
+          ],
+          topologySpreadConstraints: [
+            {
+              maxSkew: 1,
+              topologyKey: "kubernetes.io/hostname",
+              whenUnsatisfiable: "ScheduleAnyway",
+              labelSelector: { matchLabels: labels },
+            },
+          ],
+          securityContext: { runAsUser: 0, seccompProfile: { type: "RuntimeDefault" } },
+          containers: [
+            {
+              name: APP,
+              image: spec.image ?? place.agentImage,
+              imagePullPolicy: spec.imagePullPolicy,
+              args: ["fencer"],
+              env: [
+                { name: "POD_NAME", valueFrom: fieldOf("metadata.name") },
+                { name: "POD_NAMESPACE", valueFrom: fieldOf("metadata.namespace") },
+                { name: "SBD_CONFIG_NAME", value: config.metadata.name },
+                { name: "SBD_DEVICE_PATH", value: FENCER_DEVICE_PATH },
+                { name: "SBD_TIMEOUT_SECONDS", value: String(spec.sbdTimeoutSeconds) },
+                { name: "SBD_LOG_LEVEL", value: spec.logLevel },
+                { name: "SBD_METRICS_PORT", value: String(spec.metricsPort) },
+              ],
+              ports: [{ name: "metrics", containerPort: spec.metricsPort, protocol: "TCP" }],
+              readinessProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 5 },
+              resources: {
+                requests: { cpu: "50m", memory: "128Mi" },
+                limits: { memory: "256Mi" },
+              },
+              securityContext: {
+                allowPrivilegeEscalation: false,
+                readOnlyRootFilesystem: true,
+                capabilities: { drop: ["ALL"] },
+              },
+              volumeDevices: [{ name: DEVICE_VOLUME, devicePath: FENCER_DEVICE_PATH }],
+            },
+          ],
+          volumes: [
+            {
+              name: DEVICE_VOLUME,
+              persistentVolumeClaim: { claimName: spec.sbdDevicePVCName },
+            },
+          ],
+        },
+      },
+    },
+  };
+  return manifest;
+}
