@@ -8,11 +8,13 @@ import { resourceTypeOf } from "../../kube/resource-type.ts";
 import type { LogLevel } from "../effect.ts";
 import type { AgentStatus, FromCore, ToCore } from "../shell/api-message.ts";
 import { eventsBetween } from "./agent-events.ts";
+import { apiTimeoutMs } from "./api-timeout.ts";
 import { createFencerSide } from "./fencer-side.ts";
 import { followResource } from "./follow-resource.ts";
 import { createOwnNodeWriter } from "./own-node-writer.ts";
 import { findSlot, reportedNode } from "./own-slot.ts";
-import { aged, asFarAsKnown, materialPart, ownStatus, type OwnStatus } from "./own-status.ts";
+import { asFarAsKnown, materialPart, ownStatus, type OwnStatus } from "./own-status.ts";
+import { datePass, type PassInstant } from "./pass-instant.ts";
 import { namesNode, recordedEpoch, wantsMessage } from "./request-state.ts";
 import { openSlotTasks, resultsWith } from "./slot-task-results.ts";
 import { createTroubleLog } from "./trouble-log.ts";
@@ -40,10 +42,6 @@ const WRITING = "reporting in the own SBDNode";
 const REVIEW_EVERY_MS = 1_000;
 const TASK_AGAIN_AFTER_MS = 10_000;
 const STATUS_EVERY_MS = 5_000;
-/** A request's timeout: a quarter of T within these bounds, so that a vouching read ends within T/2. */
-const TIMEOUT_MS_MIN = 500;
-const TIMEOUT_MS_MAX = 5_000;
-const TIMEOUT_MS_UNTIL_KNOWN = 2_000;
 
 /** Follows the cluster for one agent until the process ends. */
 export function createClusterSide(options: ClusterSideOptions): ClusterSide {
@@ -70,8 +68,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   const subject: EventSubject = { apiVersion: "v1", kind: "Node", name: nodeName, uid: nodeName };
 
   let agent: AgentStatus | null = null;
-  /** When it said so: a core process that is stuck says nothing new, and must not seem well. */
-  let heardMs = 0;
+  let passed: PassInstant | null = null;
   /** The process of the agent that has said it leaves: whatever it said before is out of date. */
   let leavingProcess: string | null = null;
   const taskSentMs = new Map<string, number>();
@@ -81,10 +78,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   let nextVouch: (FromCore & { readonly type: "ask-vouch" }) | null = null;
 
   function timeoutMs(): number {
-    const timing = agent?.timing ?? null;
-    return timing === null
-      ? TIMEOUT_MS_UNTIL_KNOWN
-      : Math.min(TIMEOUT_MS_MAX, Math.max(TIMEOUT_MS_MIN, timing.timeoutMs / 4));
+    return apiTimeoutMs(agent?.timing?.timeoutMs ?? null);
   }
 
   function sbdNodes(): SBDNode[] {
@@ -143,7 +137,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   // What the core process reports
 
   function status(known: AgentStatus): OwnStatus {
-    const own = ownStatus(aged(known, performance.now() - heardMs), sbdNodes(), Date.now());
+    const own = ownStatus(known, sbdNodes(), Date.now(), passed?.instant ?? null);
     return leavingProcess === processOf(known) ? { ...own, leaving: true } : own;
   }
 
@@ -179,7 +173,9 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
       recorder.record(subject, type, reason, message);
     }
     agent = now;
-    heardMs = performance.now();
+    // Dated when it is told: a core process that is stuck tells nothing new, and must not seem well.
+    const told = { ms: performance.now(), wallMs: Date.now() };
+    passed = datePass(passed, now.lastGoodPassAgeMs, told);
     if (leavingProcess !== null && leavingProcess !== processOf(now)) leavingProcess = null;
     reportStatus();
   }

@@ -2,16 +2,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { parseSBDNode } from "../../api/sbd-node.ts";
-import { aged, asFarAsKnown, materialPart, ownStatus } from "./own-status.ts";
+import { asFarAsKnown, materialPart, ownStatus } from "./own-status.ts";
 import type { KubeObject } from "../../kube/kube-object.ts";
 import { armedAgent, BOOT_ID, OTHER_BOOT_ID } from "./testing/agent-status-for-tests.ts";
 import { sbdNode } from "./testing/sbd-node-for-tests.ts";
 
 const WALL_MS = Date.parse("2026-01-01T00:00:10Z");
+/** As `datePass` has dated it. */
+const PASSED = "2026-01-01T00:00:09.900Z";
 const PEERS = [sbdNode("worker-1", 1), sbdNode("worker-2", 2), sbdNode("worker-3", 3)];
 
 test("an armed agent's status is valid and says what it is", () => {
-  const status = ownStatus(armedAgent(), PEERS, WALL_MS);
+  const status = ownStatus(armedAgent(), PEERS, WALL_MS, PASSED);
   const parsed = parseSBDNode({ ...sbdNode("worker-1", 1), status });
   assert.ok(parsed.ok);
   assert.deepEqual(parsed.value.status, {
@@ -40,7 +42,7 @@ test("an armed agent's status is valid and says what it is", () => {
 
 test("what is not so any more is removed", () => {
   const fresh = armedAgent({ lastGoodPassAgeMs: null, passLatencyMs: null, deviceUUID: null });
-  const status = ownStatus(fresh, PEERS, WALL_MS);
+  const status = ownStatus(fresh, PEERS, WALL_MS, null);
   assert.deepEqual(
     [status.lastPassTime, status.passLatencyMilliseconds, status.deviceUUID, status.message],
     [null, null, null, null],
@@ -59,29 +61,19 @@ test("of a watchdog, too, what is not so any more is removed", () => {
       refusal: "no such device",
     },
   });
-  const { watchdog } = ownStatus(refused, PEERS, WALL_MS);
+  const { watchdog } = ownStatus(refused, PEERS, WALL_MS, PASSED);
   assert.deepEqual(
     [watchdog.identity, watchdog.timeoutSeconds, watchdog.effectiveTimeoutSeconds],
     [null, null, null],
   );
-  assert.equal(ownStatus(armedAgent(), PEERS, WALL_MS).watchdog.refusal, null);
-});
-
-test("a core process that is stuck has no fresh pass, however often its last word is repeated", () => {
-  const told = armedAgent();
-  const later = [0, 5_000, 10_000].map(
-    (elapsedMs) => ownStatus(aged(told, elapsedMs), PEERS, WALL_MS + elapsedMs).lastPassTime,
-  );
-  assert.deepEqual(new Set(later), new Set(["2026-01-01T00:00:09.900Z"]));
-  const [peer] = ownStatus(aged(told, 5_000), PEERS, WALL_MS + 5_000).unhealthyPeers ?? [];
-  assert.equal(peer?.since, "2026-01-01T00:00:01.000Z");
+  assert.equal(ownStatus(armedAgent(), PEERS, WALL_MS, PASSED).watchdog.refusal, null);
 });
 
 test("a peer whose slot is another node's by now, or nobody's, is no unhealthy peer", () => {
   const others = [sbdNode("worker-1", 1), sbdNode("worker-9", 3)];
-  assert.deepEqual(ownStatus(armedAgent(), others, WALL_MS).unhealthyPeers, []);
+  assert.deepEqual(ownStatus(armedAgent(), others, WALL_MS, PASSED).unhealthyPeers, []);
   const gone = [sbdNode("worker-3", 3, { deleted: true })];
-  assert.deepEqual(ownStatus(armedAgent(), gone, WALL_MS).unhealthyPeers, []);
+  assert.deepEqual(ownStatus(armedAgent(), gone, WALL_MS, PASSED).unhealthyPeers, []);
 });
 
 test("slots that nobody holds, and those of SBDNodes on their way out, are attested stale", () => {
@@ -99,22 +91,22 @@ test("slots that nobody holds, and those of SBDNodes on their way out, are attes
     sbdNode("worker-4", 4, { deleted: true }),
   ];
   const time = "2026-01-01T00:00:10.000Z";
-  assert.deepEqual(ownStatus(agent, nodes, WALL_MS).staleSlots, [
+  assert.deepEqual(ownStatus(agent, nodes, WALL_MS, PASSED).staleSlots, [
     { nodeID: 3, content: "Heartbeat", bootID: OTHER_BOOT_ID, stillSeconds: 20, time },
     { nodeID: 8, content: "GoHeartbeat", stillSeconds: 0, time },
     { nodeID: 4, content: "Empty", stillSeconds: 60, time },
   ]);
   const unread = { ...agent, watchedForMs: null };
-  assert.equal(ownStatus(unread, nodes, WALL_MS).staleSlots?.length, 2);
+  assert.equal(ownStatus(unread, nodes, WALL_MS, PASSED).staleSlots?.length, 2);
 });
 
 test("a slot that a living agent moves is never attested stale", () => {
   const nodes = [sbdNode("worker-2", 2, { deleted: true })];
-  assert.deepEqual(ownStatus(armedAgent(), nodes, WALL_MS).staleSlots, []);
+  assert.deepEqual(ownStatus(armedAgent(), nodes, WALL_MS, PASSED).staleSlots, []);
 });
 
 const message = (changes: Parameters<typeof armedAgent>[0]): unknown =>
-  ownStatus(armedAgent(changes), [], WALL_MS).message;
+  ownStatus(armedAgent(changes), [], WALL_MS, PASSED).message;
 
 test("trouble comes before all, then why the watchdog is not armed", () => {
   const device = { ...armedAgent().watchdogDevice, refusal: "no driver" };
@@ -125,13 +117,19 @@ test("trouble comes before all, then why the watchdog is not armed", () => {
 });
 
 test("times alone are no change, anything else is", () => {
-  const material = (changes: Parameters<typeof armedAgent>[0] = {}, wallMs = WALL_MS): string =>
-    materialPart(ownStatus(armedAgent(changes), PEERS, wallMs));
-  assert.equal(material(), material({ lastGoodPassAgeMs: 900, passLatencyMs: 30 }, WALL_MS + 7));
+  const material = (
+    changes: Parameters<typeof armedAgent>[0] = {},
+    wallMs = WALL_MS,
+    passed: string | null = PASSED,
+  ): string => materialPart(ownStatus(armedAgent(changes), PEERS, wallMs, passed));
+  assert.equal(
+    material(),
+    material({ passLatencyMs: 30 }, WALL_MS + 7, "2026-01-01T00:00:10.900Z"),
+  );
   assert.notEqual(material(), material({ watchdog: "unarmed" }));
   assert.notEqual(material(), material({ trouble: "EIO" }));
   assert.notEqual(material(), material({ peers: [] }));
-  assert.notEqual(material(), material({ lastGoodPassAgeMs: null }));
+  assert.notEqual(material(), material({}, WALL_MS, null));
 });
 
 function own(status: Readonly<Record<string, unknown>>): KubeObject {
@@ -139,7 +137,7 @@ function own(status: Readonly<Record<string, unknown>>): KubeObject {
 }
 
 function says(agent: ReturnType<typeof armedAgent>, before: KubeObject): unknown {
-  const { armed, leaving } = asFarAsKnown(ownStatus(agent, PEERS, WALL_MS), agent, before);
+  const { armed, leaving } = asFarAsKnown(ownStatus(agent, PEERS, WALL_MS, PASSED), agent, before);
   return { armed, leaving };
 }
 

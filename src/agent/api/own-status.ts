@@ -29,13 +29,15 @@ const IDENTITY_LENGTH_MAX = 64;
  * What an agent's SBDNode is to say.
  *
  * @param sbdNodes all of them: who is a peer, and which slots the leader waits to give out anew
+ * @param lastPassTime as `datePass` has dated it
  */
 export function ownStatus(
   agent: AgentStatus,
   sbdNodes: readonly SBDNode[],
   wallMs: number,
+  lastPassTime: string | null,
 ): OwnStatus {
-  const { lastGoodPassAgeMs, passLatencyMs } = agent;
+  const { passLatencyMs } = agent;
   return {
     bootID: agent.bootID,
     machineID: agent.machineID,
@@ -46,26 +48,12 @@ export function ownStatus(
     detectOnly: agent.detectOnly,
     leaving: agent.life === "leaving",
     fenced: agent.selfFenced,
-    lastPassTime: lastGoodPassAgeMs === null ? null : instant(wallMs - lastGoodPassAgeMs),
+    lastPassTime,
     passLatencyMilliseconds: passLatencyMs === null ? null : Math.max(0, Math.round(passLatencyMs)),
     movingPeers: agent.moving.filter((nodeID) => nodeID !== agent.nodeID).length,
     unhealthyPeers: unhealthyPeers(agent, sbdNodes, wallMs),
     staleSlots: staleSlots(agent, sbdNodes, wallMs),
     message: messageOf(agent)?.slice(0, TEXT_LENGTH_MAX) ?? null,
-  };
-}
-
-/**
- * What an agent's word is worth that was given a while ago: its last pass is older by now, and so is
- * whatever it has seen move. What it has not watched since has not stood still for longer.
- */
-export function aged(agent: AgentStatus, elapsedMs: number): AgentStatus {
-  const older = (ageMs: number | null): number | null =>
-    ageMs === null ? null : ageMs + elapsedMs;
-  return {
-    ...agent,
-    lastGoodPassAgeMs: older(agent.lastGoodPassAgeMs),
-    peers: agent.peers.map((peer) => ({ ...peer, movedAgeMs: older(peer.movedAgeMs) })),
   };
 }
 
