@@ -1,6 +1,7 @@
 import { assignmentsOf, type Assignment } from "../src/agent/api/assignments.ts";
 import { findSlot, reportedNode } from "../src/agent/api/own-slot.ts";
 import { asFarAsKnown, ownStatus, type OwnStatus } from "../src/agent/api/own-status.ts";
+import { datePass, type PassInstant } from "../src/agent/api/pass-instant.ts";
 import { nodeReading, requestReading } from "../src/agent/api/readings.ts";
 import { isOpenAgainst } from "../src/agent/api/request-state.ts";
 import { openSlotTasks, resultsWith } from "../src/agent/api/slot-task-results.ts";
@@ -52,6 +53,7 @@ export class AgentApi {
   /** When the last event of the watch is told. */
   #toldMs = -Infinity;
   #assigned: ReadonlyMap<string, Assignment> = new Map();
+  #passed: PassInstant | null = null;
   #writing = false;
   #statusMs = -Infinity;
   #standing = "";
@@ -320,7 +322,9 @@ export class AgentApi {
 
   #status(known: AgentStatus): OwnStatus {
     const { timeline } = this.#agent.world;
-    const own = ownStatus(known, this.#sbdNodes, WALL_START_MS + Math.round(timeline.nowMs));
+    const now = { ms: timeline.nowMs, wallMs: WALL_START_MS + Math.round(timeline.nowMs) };
+    this.#passed = datePass(this.#passed, known.lastGoodPassAgeMs, now);
+    const own = ownStatus(known, this.#sbdNodes, now.wallMs, this.#passed.instant);
     return this.#hasLeft ? { ...own, leaving: true } : own;
   }
 

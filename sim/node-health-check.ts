@@ -1,6 +1,6 @@
 import { deriveTiming } from "../src/timing/contract.ts";
-import { TIMED_OUT_ANNOTATION } from "../src/api/remediation-names.ts";
-import { isReady } from "../src/operator/kube-object.ts";
+import { STORAGE_UNHEALTHY_CONDITION, TIMED_OUT_ANNOTATION } from "../src/api/remediation-names.ts";
+import { isReady, type KubeNode } from "../src/operator/kube-object.ts";
 import { nodeNameOf } from "../src/operator/snapshot.ts";
 import { isOfHealthCheck, uidOf } from "./api-store.ts";
 import type { Random } from "./random.ts";
@@ -10,14 +10,16 @@ const EVERY_MS = 5_000;
 
 /**
  * NodeHealthCheck, which is not ours: creates an SBDRemediation for a node whose Ready has been
- * Unknown for a while, gives it up after a while, and deletes it when the node is well.
+ * Unknown for a while, and in some runs for one with our condition SBDStorageUnhealthy; gives it up
+ * after a while, and deletes it when the node is well.
  */
 export class NodeHealthCheck {
   readonly #world: World;
   readonly #unhealthyMs: number;
   readonly #timeoutMs: number;
-  /** Since when each Node has not been Ready, by UID. */
-  readonly #unknownSinceMs = new Map<string, number>();
+  readonly #watchesStorage: boolean;
+  /** Since when each Node has not been well, by UID. */
+  readonly #ailingSinceMs = new Map<string, number>();
   readonly #createdMs = new Map<string, number>();
 
   constructor(world: World, random: Random) {
@@ -25,6 +27,7 @@ export class NodeHealthCheck {
     const { msgwaitMs } = deriveTiming(world.schedule);
     this.#unhealthyMs = random.pick([5_000, 30_000, 60_000]);
     this.#timeoutMs = 60_000 + msgwaitMs * random.pick([4, 8]);
+    this.#watchesStorage = random.chance(0.4);
   }
 
   begin(): void {
@@ -39,23 +42,20 @@ export class NodeHealthCheck {
     const { api, timeline } = this.#world;
     const { nowMs } = timeline;
     const nodes = api.nodes.list();
-    const unhealthy = nodes.filter((node) => !isReady(node));
+    const unhealthy = nodes.filter((node) => !this.#isWell(node));
     for (const node of nodes) {
-      if (isReady(node)) {
-        this.#unknownSinceMs.delete(uidOf(node));
+      if (!this.#isAiling(node)) {
+        this.#ailingSinceMs.delete(uidOf(node));
       }
     }
     const isMinority = unhealthy.length <= Math.floor((nodes.length - 1) / 2);
     for (const node of unhealthy) {
       const { name } = node.metadata;
-      const isUnknown = node.status?.conditions?.some(
-        ({ type, status }) => type === "Ready" && status === "Unknown",
-      );
-      if (isUnknown !== true) {
+      if (!this.#isAiling(node)) {
         continue;
       }
-      const sinceMs = this.#unknownSinceMs.get(uidOf(node)) ?? nowMs;
-      this.#unknownSinceMs.set(uidOf(node), sinceMs);
+      const sinceMs = this.#ailingSinceMs.get(uidOf(node)) ?? nowMs;
+      this.#ailingSinceMs.set(uidOf(node), sinceMs);
       const isDue = nowMs - sinceMs >= this.#unhealthyMs;
       if (isDue && isMinority && !api.requestsFor(name).some(isOfHealthCheck)) {
         const created = api.createRemediation(name, "health-check");
@@ -65,6 +65,23 @@ export class NodeHealthCheck {
         }
       }
     }
+  }
+
+  #isWell(node: KubeNode): boolean {
+    return isReady(node) && !this.#isAiling(node);
+  }
+
+  /** A Node that has not been Ready yet is not well, and not remediated either. */
+  #isAiling({ status }: KubeNode): boolean {
+    return (
+      status?.conditions?.some(
+        (condition) =>
+          (condition.type === "Ready" && condition.status === "Unknown") ||
+          (this.#watchesStorage &&
+            condition.type === STORAGE_UNHEALTHY_CONDITION &&
+            condition.status === "True"),
+      ) === true
+    );
   }
 
   #tend(): void {
@@ -77,7 +94,7 @@ export class NodeHealthCheck {
       const nodeName = nodeNameOf(request) ?? "";
       const node = api.nodes.get(nodeName);
       const ageMs = timeline.nowMs - (this.#createdMs.get(uidOf(request)) ?? timeline.nowMs);
-      if (node !== null && isReady(node)) {
+      if (node !== null && this.#isWell(node)) {
         say?.(`NodeHealthCheck: ${nodeName} is well, deletes ${uidOf(request)}`);
         api.remediations.delete(metadata.name);
       } else if (
