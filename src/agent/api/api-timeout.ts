@@ -1,0 +1,15 @@
+const TIMEOUT_MS_MIN = 500;
+const TIMEOUT_MS_MAX = 5_000;
+const TIMEOUT_MS_UNTIL_KNOWN = 2_000;
+
+/**
+ * How long a request to the API server may take: a quarter of T within bounds, so that two after each
+ * other, as a vouching read is, end within T/2.
+ *
+ * @param deviceTimeoutMs T; null where it is not known yet
+ */
+export function apiTimeoutMs(deviceTimeoutMs: number | null): number {
+  return deviceTimeoutMs === null
+    ? TIMEOUT_MS_UNTIL_KNOWN
+    : Math.min(TIMEOUT_MS_MAX, Math.max(TIMEOUT_MS_MIN, deviceTimeoutMs / 4));
+}
