@@ -76,6 +76,15 @@ test("a peer whose slot is another node's by now, or nobody's, is no unhealthy p
   assert.deepEqual(ownStatus(armedAgent(), gone, WALL_MS, PASSED).unhealthyPeers, []);
 });
 
+test("a peer that has not moved is no unhealthy peer before it was watched for T", () => {
+  const peers = [{ nodeID: 3, nodeName: "worker-3", moving: false, movedAgeMs: null }];
+  const unhealthy = (watchedForMs: number | null): unknown =>
+    ownStatus(armedAgent({ peers, watchedForMs }), PEERS, WALL_MS, PASSED).unhealthyPeers;
+  assert.deepEqual(unhealthy(null), []);
+  assert.deepEqual(unhealthy(5_999), []);
+  assert.deepEqual(unhealthy(6_000), [{ nodeID: 3, nodeName: "worker-3" }]);
+});
+
 test("slots that nobody holds, and those of SBDNodes on their way out, are attested stale", () => {
   const agent = armedAgent({
     stillSlots: [

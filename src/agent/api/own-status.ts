@@ -102,15 +102,18 @@ function watchdogOf({ watchdogDevice, effectiveWatchdogMs }: AgentStatus): OwnWa
   };
 }
 
+/** Whoever has not watched for T does not know yet of a peer that it has not seen move. */
 function unhealthyPeers(
-  { peers }: AgentStatus,
+  { peers, watchedForMs, timing }: AgentStatus,
   sbdNodes: readonly SBDNode[],
   wallMs: number,
 ): NonNullable<SBDNodeStatus["unhealthyPeers"]> {
   const names = new Map(sbdNodes.filter(isStaying).map(({ spec }) => [spec.nodeID, spec.nodeName]));
   const unhealthy: NonNullable<SBDNodeStatus["unhealthyPeers"]> = [];
+  const hasWatched = timing !== null && (watchedForMs ?? 0) >= timing.timeoutMs;
   for (const { nodeID, nodeName, moving, movedAgeMs } of peers) {
-    if (!moving && names.get(nodeID) === nodeName) {
+    const isStill = !moving && (movedAgeMs !== null || hasWatched);
+    if (isStill && names.get(nodeID) === nodeName) {
       const since = movedAgeMs === null ? {} : { since: instant(wallMs - movedAgeMs) };
       unhealthy.push({ nodeID, nodeName, ...since });
     }
