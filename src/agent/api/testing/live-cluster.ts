@@ -2,7 +2,7 @@
  * Real agents, both processes of each, on virtual machines around one real device, with an embedded
  * API server that has all that `kubectl apply -k deploy/` brings. The test plays the operator.
  */
-import { execFile } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,7 +36,20 @@ export type LiveCluster = {
   addSbdNode(nodeName: string, nodeID: number): void;
   /** Every line that a node's agent has logged, both processes'. */
   log(node: VirtualNode): readonly LogLine[];
+  /** Starts a program of this repository beside the machines; it ends with the cluster at the latest. */
+  startProgram(name: string, program: LiveProgram): ChildProcess;
+  /** Every line that programs of that name have logged. */
+  programLog(name: string): readonly LogLine[];
+  /** A kubeconfig file for a token. */
+  kubeconfig(name: string, token: string): string;
   close(): Promise<void>;
+};
+
+export type LiveProgram = {
+  /** Its source, from the repository's root. */
+  readonly source: string;
+  readonly token: string;
+  readonly environment: Readonly<Record<string, string>>;
 };
 
 export type LogLine = {
@@ -45,15 +58,17 @@ export type LogLine = {
   readonly process?: string;
 };
 
+/** @param spec of the SBDConfig, over what it has anyway */
 export async function createLiveCluster(
   onStorageLoss: "SelfFence" | "SurviveWithApi" = "SelfFence",
+  spec: Readonly<Record<string, unknown>> = {},
 ): Promise<LiveCluster> {
   const directory = fs.mkdtempSync(join(tmpdir(), "sbd-live-"));
   const device = createVirtualDevice({ directory });
   const server = await startApiServer();
   const machines = new Map<VirtualNode, FaultControl>();
   server.objects.load(deployManifests());
-  server.objects.load([sbdConfig(onStorageLoss)]);
+  server.objects.load([sbdConfig({ onStorageLoss, ...spec })]);
   await promisify(execFile)(join(REPOSITORY, "bin/sbdctl"), [
     "device",
     "init",
@@ -68,16 +83,46 @@ export async function createLiveCluster(
     "live",
   ]);
 
+  const programs: ChildProcess[] = [];
+  const programLogPath = (name: string): string => join(directory, `${name}.log`);
+  const writeKubeconfig = (name: string, token: string): string => {
+    const path = join(directory, `${name}.kubeconfig`);
+    fs.writeFileSync(path, server.kubeconfig(token));
+    return path;
+  };
+
   return {
     server,
     device,
+    kubeconfig: writeKubeconfig,
+    startProgram(name, { source, token, environment }) {
+      const log = fs.openSync(programLogPath(name), "a");
+      // Ends with this process, also when that is killed: the kernel sees to it.
+      const program = spawn(
+        "setpriv",
+        ["--pdeathsig", "KILL", process.execPath, join(REPOSITORY, source)],
+        {
+          stdio: ["ignore", log, log],
+          env: {
+            PATH: process.env["PATH"],
+            HOME: process.env["HOME"],
+            KUBECONFIG: writeKubeconfig(name, token),
+            ...environment,
+          },
+        },
+      );
+      fs.closeSync(log);
+      programs.push(program);
+      return program;
+    },
+    programLog: (name) => linesIn(programLogPath(name)),
     addNode(name) {
-      server.objects.load([{ apiVersion: "v1", kind: "Node", metadata: { name } }]);
+      const labels = { "kubernetes.io/os": "linux" };
+      server.objects.load([{ apiVersion: "v1", kind: "Node", metadata: { name, labels } }]);
       const own = join(directory, name);
       fs.mkdirSync(own);
-      const kubeconfig = join(directory, `${name}.kubeconfig`);
       const token = server.tokenFor(SYSTEM_NAMESPACE, "sbd-agent", { nodeName: name });
-      fs.writeFileSync(kubeconfig, server.kubeconfig(token));
+      const kubeconfig = writeKubeconfig(name, token);
       const faults = createFaultControl(join(own, "faults"));
       const machine = createVirtualNode({
         name,
@@ -125,6 +170,7 @@ export async function createLiveCluster(
     },
     log: (node) => linesIn(join(node.logDirectory, "agent.log")),
     async close() {
+      await Promise.all(programs.map(killed));
       await Promise.all([...machines.keys()].map((machine) => machine.close()));
       await server.close();
       device.close();
@@ -133,7 +179,15 @@ export async function createLiveCluster(
   };
 }
 
-function sbdConfig(onStorageLoss: string): unknown {
+async function killed(program: ChildProcess): Promise<void> {
+  if (program.exitCode === null && program.signalCode === null) {
+    const ended = new Promise((resolve) => program.once("exit", resolve));
+    program.kill("SIGKILL");
+    await ended;
+  }
+}
+
+function sbdConfig(spec: Readonly<Record<string, unknown>>): unknown {
   return {
     apiVersion: API_VERSION,
     kind: "SBDConfig",
@@ -143,7 +197,7 @@ function sbdConfig(onStorageLoss: string): unknown {
       sbdTimeoutSeconds: TIMEOUT_SECONDS,
       watchdogTimeoutSeconds: WATCHDOG_SECONDS,
       sbdWatchdogPath: "/dev/watchdog",
-      onStorageLoss,
+      ...spec,
     },
   };
 }

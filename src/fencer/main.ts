@@ -1,0 +1,52 @@
+/**
+ * The fencer of `fencerPlacement: Operator`: one process in an unprivileged pod. It holds no watchdog,
+ * so what an agent keeps apart from Kubernetes traffic need not be kept apart here.
+ */
+import { createLineLogger } from "../agent/shell/line-logger.ts";
+import { createKubeClient } from "../kube/kube-client.ts";
+import { loadKubeConfig } from "../kube/kube-config.ts";
+import { FencerOptionError, readFencerOptions, type FencerOptions } from "./fencer-options.ts";
+import { runFencer } from "./fencer-process.ts";
+
+const STANDARD_OUTPUT = 1;
+const STOP_WITHIN_MS = 5_000;
+
+function main(): void {
+  const options = readOptions();
+  const logger = createLineLogger(STANDARD_OUTPUT, options.logLevel, { fencer: options.podName });
+  const end = (code: number): never => {
+    logger.flush();
+    process.exit(code);
+  };
+  try {
+    const client = createKubeClient(loadKubeConfig(process.env), `sbd-fencer/${options.podName}`);
+    logger.log("info", "starting", { config: options.configName, device: options.devicePath });
+    const fencer = runFencer(client, options, logger, () => end(1));
+    const stop = async (): Promise<void> => {
+      await Promise.race([
+        fencer.stop(),
+        new Promise((resolve) => setTimeout(resolve, STOP_WITHIN_MS)),
+      ]);
+      end(0);
+    };
+    process.once("SIGTERM", () => void stop());
+    process.once("SIGINT", () => void stop());
+  } catch (error) {
+    logger.log("fatal", error instanceof Error ? error.message : String(error));
+    end(1);
+  }
+}
+
+function readOptions(): FencerOptions {
+  try {
+    return readFencerOptions(process.argv.slice(2), process.env);
+  } catch (error) {
+    if (error instanceof FencerOptionError) {
+      console.error(`sbd-fencer: ${error.message}`);
+      process.exit(2);
+    }
+    throw error;
+  }
+}
+
+main();
