@@ -131,7 +131,8 @@ export class ObjectStore<Held extends StoredObject> {
 
   #tell(before: Held | null, now: Held | null): void {
     this.#list = null;
-    for (const watcher of this.watchers) {
+    // One that goes away as it hears must not make the next one deaf.
+    for (const watcher of [...this.watchers]) {
       watcher(before, now);
     }
   }
