@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { promisify } from "node:util";
 
@@ -18,6 +19,7 @@ import { openSlotDevice } from "../platform/slot-device.ts";
 import { temporaryDirectory } from "../platform/testing/temporary-directory.ts";
 import type { FenceSlot } from "../protocol/fence-record.ts";
 import { createVirtualDevice } from "../testing/virtual-device.ts";
+import { createFaultControl, faultEnvironment } from "../testing/fault-control.ts";
 import type { VirtualNode } from "../testing/virtual-node.ts";
 
 const FENCER = "sbd-fencer-config";
@@ -89,6 +91,7 @@ function assertOrder(wanted: readonly string[]): void {
 function startFencer(
   podName: string,
   devicePath = cluster.device.path,
+  more: Readonly<Record<string, string>> = {},
 ): ReturnType<LiveCluster["startProgram"]> {
   return cluster.startProgram(podName, {
     source: "src/fencer/main.ts",
@@ -101,6 +104,7 @@ function startFencer(
       SBD_METRICS_ADDRESS: "127.0.0.1",
       SBD_METRICS_PORT: "0",
       ...LEASE,
+      ...more,
     },
   });
 }
@@ -264,7 +268,7 @@ test("a Deployment is rendered, its fencer fences a node that obeys, and goes wh
   const writers = server.log
     .filter(({ resource }) => resource === "sbdremediations/status")
     .map(({ user }) => user.split(":").at(-1));
-  assert.deepEqual([...new Set(writers)].sort(), ["sbd-fencer", "sbd-operator"]);
+  assert.deepEqual(new Set(writers), new Set(["sbd-fencer", "sbd-operator"]));
   assert.deepEqual(heartbeatSlots(), [1, 2], "this fencer beats in no slot");
   changeConfig({ fencerPlacement: "Agent" });
   await until("the Deployment is gone", () => deployed() === undefined);
@@ -379,3 +383,46 @@ test("a fencer with another device than the agents' takes no orders and writes n
     other.close();
   }
 });
+
+test("a fencer whose device hangs gives its Lease up to the other one, and has it back when that ends", async () => {
+  await twoWorkers();
+  const faults = createFaultControl(join(temporaryDirectory(), "faults"));
+  const { path } = cluster.device;
+  startFencer(FIRST, path, faultEnvironment(faults, path));
+  await until("the first is at work", () => holder() === FIRST);
+  const second = startFencer(SECOND);
+  await until("the second looks on", () => said(SECOND, /passes are good/));
+  assert.equal((await health(FIRST)).status, 200);
+  faults.set({ read: { hang: true } });
+  await until("the second is at work", () => holder() === SECOND);
+  const ill = await health(FIRST);
+  assert.equal(ill.status, 503);
+  assert.match(await ill.text(), /no good pass for T/);
+  faults.heal();
+  await untilMetric(SECOND, /^sbd_fencer_at_work 1$/m);
+  await untilMetric(FIRST, /^sbd_fencer_status_healthy 1$/m);
+  await untilMetric(FIRST, /^sbd_fencer_at_work 0$/m);
+  second.kill("SIGTERM");
+  await until("the first is at work again", () => holder() === FIRST);
+  await untilMetric(FIRST, /^sbd_fencer_at_work 1$/m);
+  faults.close();
+});
+
+async function health(podName: string): Promise<Response> {
+  return await fetch(`http://127.0.0.1:${portOf(podName)}/healthz`);
+}
+
+async function untilMetric(podName: string, line: RegExp): Promise<void> {
+  const tooLate = AbortSignal.timeout(20_000);
+  let text = "";
+  while (!line.test(text)) {
+    assert.ok(!tooLate.aborted, `${podName} does not show ${String(line)}: ${text}`);
+    const response = await fetch(`http://127.0.0.1:${portOf(podName)}/metrics`);
+    text = await response.text();
+  }
+}
+
+function portOf(podName: string): string {
+  const serving = cluster.programLog(podName).find(({ msg }) => msg.startsWith("serving /metrics"));
+  return serving?.msg.match(/\d+$/)?.[0] ?? "";
+}
