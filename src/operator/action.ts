@@ -28,6 +28,15 @@ export type Action =
       readonly status: StatusPatch<SBDRemediationStatus>;
     }
   | { readonly type: "set-taints"; readonly target: Target; readonly taints: readonly KubeTaint[] }
+  /**
+   * Nobody condemns the node any more, as a cache has it, which may be old where the Node's is not:
+   * written only where a consistent list shows no request for the node that is not being deleted.
+   */
+  | {
+      readonly type: "release-taints";
+      readonly target: Target;
+      readonly taints: readonly KubeTaint[];
+    }
   /** All of them: a list is replaced whole, on the version it was read in. */
   | {
       readonly type: "set-node-conditions";

@@ -35,10 +35,19 @@ export function taintOutOfService(node: KubeNode, wall: string): Action[] {
   ]);
 }
 
-/** Takes taints of those keys away, in one write. */
-export function removeTaints(node: KubeNode, keys: readonly string[]): Action[] {
-  const taints = (node.spec?.taints ?? []).filter(({ key }) => !keys.includes(key));
-  return taints.length === (node.spec?.taints ?? []).length ? [] : setTaints(node, taints);
+/** Takes taints of that key away. */
+export function removeTaint(node: KubeNode, key: string): Action[] {
+  return hasTaint(node, key) ? setTaints(node, taintsBut(node, key)) : [];
+}
+
+/** Takes our taints away, and with them the out-of-service taint, where nobody condemns the node. */
+export function releaseTaints(node: KubeNode): Action[] {
+  const taints = taintsBut(node, REMEDIATION_TAINT_KEY).filter(
+    ({ key }) => key !== OUT_OF_SERVICE_TAINT.key,
+  );
+  return taints.length === (node.spec?.taints ?? []).length
+    ? []
+    : [{ type: "release-taints", target: targetOf(node), taints }];
 }
 
 function taintsBut(node: KubeNode, key: string): readonly KubeTaint[] {

@@ -25,6 +25,21 @@ test("a node that no request names loses our taint and the out-of-service taint 
   assert.deepEqual(cluster.taints("worker-1"), ["theirs:NoSchedule"]);
 });
 
+test("a leader whose cache lacks the request leaves the node its taints", () => {
+  const cluster = new Cluster();
+  const before = cluster.api.snapshot();
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.reportDurable("req", "worker-1");
+  cluster.settle();
+  const stale = { ...cluster.api.snapshot(), remediations: before.remediations };
+  const written = cluster.leader
+    .write(cluster.leader.decide(stale, cluster.nowMs), stale)
+    .find(({ action }) => action.type === "release-taints");
+  assert.equal(written?.outcome, "conflict");
+  assert.deepEqual(cluster.taints("worker-1"), ["medik8s.io/sbd-remediation:NoExecute"]);
+});
+
 test("an out-of-service taint that stands alone is an administrator's and stays", () => {
   const cluster = new Cluster();
   taint(cluster, [OUT_OF_SERVICE, THEIRS]);

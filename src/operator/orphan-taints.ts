@@ -1,7 +1,7 @@
-import { OUT_OF_SERVICE_TAINT, REMEDIATION_TAINT_KEY } from "../api/remediation-names.ts";
+import { REMEDIATION_TAINT_KEY } from "../api/remediation-names.ts";
 import type { Action } from "./action.ts";
 import { hasTaint } from "./kube-object.ts";
-import { removeTaints } from "./node-taints.ts";
+import { releaseTaints } from "./node-taints.ts";
 import { nodeNameOf, type Snapshot } from "./snapshot.ts";
 
 /**
@@ -13,7 +13,7 @@ export function removeOrphanTaints(snapshot: Snapshot): readonly Action[] {
   const named = new Set(snapshot.remediations.map((remediation) => nodeNameOf(remediation)));
   return snapshot.nodes.flatMap((node) =>
     hasTaint(node, REMEDIATION_TAINT_KEY) && !named.has(node.metadata.name)
-      ? removeTaints(node, [REMEDIATION_TAINT_KEY, OUT_OF_SERVICE_TAINT.key])
+      ? releaseTaints(node)
       : [],
   );
 }

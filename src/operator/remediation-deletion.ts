@@ -1,14 +1,10 @@
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
-import {
-  OUT_OF_SERVICE_TAINT,
-  REMEDIATION_FINALIZER,
-  REMEDIATION_TAINT_KEY,
-} from "../api/remediation-names.ts";
+import { REMEDIATION_FINALIZER } from "../api/remediation-names.ts";
 import { type Action, targetOf } from "./action.ts";
 import { candidatesFor } from "./fencer-naming.ts";
 import { bootIDOf, type KubeNode } from "./kube-object.ts";
 import type { OperatorMemory } from "./memory.ts";
-import { removeTaints } from "./node-taints.ts";
+import { releaseTaints } from "./node-taints.ts";
 import type { ReconcileStep } from "./reconcile-step.ts";
 import { clearSlot, type Clearing } from "./slot-task.ts";
 import {
@@ -66,7 +62,7 @@ export function reconcileDeletion(
   if (others.length > 0) {
     return { actions: [release], memory };
   }
-  const untainted = removeTaints(node, [REMEDIATION_TAINT_KEY, OUT_OF_SERVICE_TAINT.key]);
+  const untainted = releaseTaints(node);
   return { actions: untainted.length > 0 ? untainted : [release], memory };
 }
 

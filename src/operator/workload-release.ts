@@ -2,7 +2,7 @@ import { OUT_OF_SERVICE_TAINT, REMEDIATION_TAINT_KEY } from "../api/remediation-
 import type { RemediationStrategy } from "../api/sbd-remediation.ts";
 import { type Action, targetOf } from "./action.ts";
 import { bootIDOf, isEvicted, isReady, type KubeNode, type KubePod } from "./kube-object.ts";
-import { removeTaints, taintOutOfService } from "./node-taints.ts";
+import { removeTaint, taintOutOfService } from "./node-taints.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** What is left on a node that was proven dead. */
@@ -55,7 +55,7 @@ export function releaseWork(
 
 /** As soon as the Node shows another boot than the one proven dead. */
 export function clearOutOfService(node: KubeNode, deadBootID: string): Action[] {
-  return bootIDOf(node) === deadBootID ? [] : removeTaints(node, [OUT_OF_SERVICE_TAINT.key]);
+  return bootIDOf(node) === deadBootID ? [] : removeTaint(node, OUT_OF_SERVICE_TAINT.key);
 }
 
 /** Of a dead kubelet nobody will confirm the end; a living one ends its pods in order. */

@@ -14,6 +14,7 @@ import type {
   KubeVolumeAttachment,
 } from "../kube-object.ts";
 import type { Snapshot } from "../snapshot.ts";
+import { standsFor, type StandingRequest } from "../standing-request.ts";
 
 export type Kind =
   | "SBDConfig"
@@ -170,6 +171,13 @@ export class ApiModel {
         return this.#write("SBDNode", action.target, mergeStatus(action.status));
       case "patch-config-status":
         return this.#write("SBDConfig", action.target, mergeStatus(action.status));
+      case "release-taints": {
+        const { name } = action.target;
+        const requests = this.list("SBDRemediation") as readonly StandingRequest[];
+        return requests.some((request) => standsFor(request, name))
+          ? "conflict"
+          : this.apply({ ...action, type: "set-taints" });
+      }
       case "set-taints":
         return this.#write("Node", action.target, (object) => {
           object.spec = merge(object.spec, { taints: action.taints });

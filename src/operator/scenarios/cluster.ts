@@ -334,6 +334,7 @@ function lineOf(action: Action): string {
       const agent = fencing?.agent === undefined ? "" : ` agent=${fencing.agent}`;
       return `status ${action.target.name} ${phase ?? ""}${agent}`;
     }
+    case "release-taints":
     case "set-taints":
       return `taints ${action.target.name} [${action.taints.map(({ key, effect }) => `${key}:${effect}`).join(" ")}]`;
     case "set-node-conditions":

@@ -19,8 +19,11 @@ import {
   patchObject,
   type WriteOutcome,
 } from "../../kube/write-objects.ts";
+import { listObjects } from "../../kube/read-objects.ts";
 import type { Action, Manifest, Target } from "../action.ts";
 import type { DeploymentAction } from "../fencer-deployment.ts";
+import type { KubeTaint } from "../kube-object.ts";
+import { standsFor } from "../standing-request.ts";
 
 const SBD_CONFIGS = resourceTypeOf(SBD_CONFIG);
 const SBD_NODES = resourceTypeOf(SBD_NODE);
@@ -76,14 +79,12 @@ export function createActionExecutor(client: KubeClient, recordEvent: RecordEven
           return await patchStatus(client, SBD_NODES, action.target, action.status);
         case "patch-config-status":
           return await patchStatus(client, SBD_CONFIGS, action.target, action.status);
+        case "release-taints":
+          return (await isCondemned(client, action.target.name))
+            ? { kind: "conflict", message: `a request for ${action.target.name} has come` }
+            : await setTaints(client, action.target, action.taints);
         case "set-taints":
-          return await patchObject(
-            client,
-            NODES,
-            action.target,
-            { kind: "merge", body: { spec: { taints: action.taints } } },
-            preconditionsOf(action.target),
-          );
+          return await setTaints(client, action.target, action.taints);
         case "set-node-conditions":
           return await patchStatus(client, NODES, action.target, { conditions: action.conditions });
         case "delete-pod":
@@ -107,6 +108,21 @@ export function createActionExecutor(client: KubeClient, recordEvent: RecordEven
       }
     },
   };
+}
+
+async function setTaints(
+  client: KubeClient,
+  target: Target,
+  taints: readonly KubeTaint[],
+): Promise<WriteOutcome> {
+  const patch = { kind: "merge", body: { spec: { taints } } } as const;
+  return await patchObject(client, NODES, target, patch, preconditionsOf(target));
+}
+
+/** A request made after this list finds the node as it is, and has it tainted before all else. */
+async function isCondemned(client: KubeClient, nodeName: string): Promise<boolean> {
+  const { items } = await listObjects(client, SBD_REMEDIATIONS);
+  return items.some((request) => standsFor(request, nodeName));
 }
 
 async function setFinalizers(

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { API_VERSION } from "../../api/group.ts";
+import { REMEDIATION_FINALIZER, REMEDIATION_TAINT_KEY } from "../../api/remediation-names.ts";
+import type { KubeClient } from "../../kube/kube-client.ts";
+import { fieldAt, listAt } from "../../kube/kube-object.ts";
+import { embeddedClient } from "../../kube/testing/embedded-client.ts";
+import { startApiServer, type ApiServer } from "../../testing/apiserver/start-api-server.ts";
+import type { Target } from "../action.ts";
+import { createActionExecutor, type ActionExecutor } from "./action-executor.ts";
+
+const CRDS = fileURLToPath(new URL("../../../deploy/crds/", import.meta.url));
+const TAINT = { key: REMEDIATION_TAINT_KEY, effect: "NoExecute" };
+
+let server: ApiServer;
+let client: KubeClient;
+let executor: ActionExecutor;
+
+beforeEach(async () => {
+  server = await startApiServer();
+  for (const file of fs.readdirSync(CRDS)) {
+    server.objects.load(fs.readFileSync(join(CRDS, file), "utf8"));
+  }
+  server.objects.load([
+    { apiVersion: "v1", kind: "Node", metadata: { name: "worker-1" }, spec: { taints: [TAINT] } },
+  ]);
+  client = embeddedClient(server, { userAgent: "sbd-operator" });
+  executor = createActionExecutor(client, () => undefined);
+});
+afterEach(async () => {
+  client.close();
+  await server.close();
+});
+
+function target(): Target {
+  const { metadata } = server.objects.get("nodes", "worker-1") as {
+    readonly metadata: { readonly uid: string; readonly resourceVersion: string };
+  };
+  return { name: "worker-1", uid: metadata.uid, resourceVersion: metadata.resourceVersion };
+}
+
+function taints(): readonly unknown[] {
+  return listAt(server.objects.get("nodes", "worker-1"), "spec", "taints");
+}
+
+test("taints that nobody asks for any more go", async () => {
+  const outcome = await executor.execute({ type: "release-taints", target: target(), taints: [] });
+  assert.equal(outcome.kind, "done");
+  assert.deepEqual(taints(), []);
+});
+
+test("a request that the leader has not seen keeps the taints of its node", async () => {
+  server.objects.load([
+    {
+      apiVersion: API_VERSION,
+      kind: "SBDRemediation",
+      metadata: { name: "req", namespace: "default", finalizers: [REMEDIATION_FINALIZER] },
+      spec: { nodeName: "worker-1" },
+    },
+  ]);
+  const outcome = await executor.execute({ type: "release-taints", target: target(), taints: [] });
+  assert.equal(outcome.kind, "conflict");
+  assert.equal(fieldAt(taints()[0], "effect"), "NoExecute");
+});
