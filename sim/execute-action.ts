@@ -1,4 +1,5 @@
 import type { Action } from "../src/operator/action.ts";
+import { standsFor } from "../src/operator/standing-request.ts";
 import type { ApiStore } from "./api-store.ts";
 import { mergePatch, type StoredObject, type WriteOutcome } from "./object-store.ts";
 
@@ -15,6 +16,10 @@ export function executeAction(api: ApiStore, action: Action): WriteOutcome {
       return api.sbdNodes.write(action.target, withStatus(action.status));
     case "patch-config-status":
       return api.configs.write(action.target, withStatus(action.status));
+    case "release-taints":
+      return api.remediations.list().some((request) => standsFor(request, action.target.name))
+        ? "conflict"
+        : executeAction(api, { ...action, type: "set-taints" });
     case "set-taints":
       return api.nodes.write(action.target, (node) => ({
         ...node,

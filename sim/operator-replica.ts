@@ -126,11 +126,11 @@ export class OperatorReplica {
       return;
     }
     this.#elect();
+    const changed = this.#refresh();
     if (!this.#leads) {
       this.#wake(IDLE_EVERY_MS / 2);
       return;
     }
-    const changed = this.#refresh();
     const { nowMs } = timeline;
     const moment = { nowMs, wall: wallAt(nowMs) };
     const { actions, memory } = reconcile(this.#cache, this.#memory, moment, PLACE);
