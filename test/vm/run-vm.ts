@@ -8,8 +8,8 @@
  * Numbers from 101 on judge the harness itself; `--self-check` plays those. `--timeline` shows what
  * happens while it happens.
  *
- * Exit status: 0 when all passed, 1 when one failed or found no time, 2 when nothing could be played
- * (with `--if-possible` 0, after one line that says why).
+ * Exit status: 0 when all passed, 1 when one failed or found no time, 2 when nothing could be played.
+ * With `--if-possible` only a failure counts: what cannot be played, or not in the time, is said.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
@@ -95,6 +95,8 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 const SELF_CHECKS_FROM = 101;
+/** None is begun that may not end within the budget: the longest took 150 s. */
+const LONGEST_MS = 180_000;
 /** What sbdctl needs beside Node. */
 const NPM_PACKAGES = ["commander"];
 /** What busybox lacks. */
@@ -168,7 +170,7 @@ async function main(): Promise<number> {
     const results: ScenarioResult[] = [];
     for (const [index, scenario] of chosen.entries()) {
       const leftMs = budgetMs - (monoMs() - startedMs);
-      if (leftMs <= 0) {
+      if (leftMs < LONGEST_MS) {
         results.push(notRun(scenario));
         writeResults(results, packages);
         continue;
@@ -182,7 +184,8 @@ async function main(): Promise<number> {
       writeResults(results, packages);
     }
     console.log(`\n${resultTable(results)}`);
-    return results.every((result) => result.verdict === "passed") ? 0 : 1;
+    const bad = options["if-possible"] ? ["failed"] : ["failed", "not run"];
+    return results.some(({ verdict }) => bad.includes(verdict)) ? 1 : 0;
   } catch (error) {
     if (!(error instanceof QemuPackagesError)) throw error;
     if (options["if-possible"]) {
