@@ -365,7 +365,7 @@ test("a fencer with another device than the agents' takes no orders and writes n
     await until("it says so", () => said(FIRST, /the agents work on .* Mend the PVC/));
     requestFencing("worker-1");
     await until("it is wanted", () =>
-      /waiting for a healthy agent/.test(
+      /waiting for a fencer of Deployment sbd-fencer-config/.test(
         textAt(
           cluster.server.objects.get("sbdremediations", "request", "default"),
           "status",

@@ -134,7 +134,7 @@ test("every agent falls silent after the message is durable: it waits, and goes 
   cluster.silence("worker-3");
   cluster.pass(5 * M_MS);
   assert.equal(cluster.status("req").phase, "FencingInProgress");
-  assert.match(cluster.status("req").message ?? "", /waiting for a healthy agent to go on/);
+  assert.match(cluster.status("req").message ?? "", /waiting for a healthy agent other than the target to go on/);
   cluster.resume("worker-2");
   cluster.pass(2_000);
   assert.equal(cluster.fencer("req"), "worker-2");
@@ -221,7 +221,10 @@ test("with Operator placement nobody is named before the Deployment's fencer is 
   cluster.createRemediation("req", { nodeName: "worker-1" });
   cluster.pass(3_000);
   assert.equal(cluster.fencer("req"), "");
-  assert.match(cluster.status("req").message ?? "", /waiting for a healthy agent/);
+  assert.match(
+    cluster.status("req").message ?? "",
+    /waiting for a fencer of Deployment sbd-fencer-default to fence it/,
+  );
   cluster.resume("sbd-fencer-default");
   cluster.pass(1_000);
   assert.equal(cluster.fencer("req"), "sbd-fencer-default");

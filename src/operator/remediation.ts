@@ -1,3 +1,4 @@
+import { fencerNameOf } from "../api/fencer-name.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
 import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation, SBDRemediationStatus } from "../api/sbd-remediation.ts";
@@ -122,12 +123,17 @@ function keepFencing(
   if (fencer !== null && fencer !== named) {
     return nameFencer(remediation, slot, config, fencer, memory, moment);
   }
+  const isDeployed = config.spec.fencerPlacement === "Operator";
   if (fencer === null && fencing?.state === "Failed" && fencing.unfencable === undefined) {
-    const why = fencing.reason ?? "no agent can write the fence message";
-    return fail(remediation, `every agent was tried: ${why}`, memory, moment);
+    const why = fencing.reason ?? "the fence message cannot be written";
+    const tried = isDeployed ? named : "every agent";
+    return fail(remediation, `${tried} was tried: ${why}`, memory, moment);
   }
+  const wanted = isDeployed
+    ? `a fencer of Deployment ${fencerNameOf(config.metadata.name)}`
+    : "a healthy agent other than the target";
   if (fencer === null && fencing?.state !== "Durable") {
-    const message = "waiting for a healthy agent other than the target to fence it";
+    const message = `waiting for ${wanted} to fence it`;
     return failAtBound(remediation, node, config, message, memory, moment);
   }
   if (fencing?.state !== "Durable") {
@@ -137,7 +143,7 @@ function keepFencing(
   // The message stands: that nobody reports for a while is no reason to give up the proof.
   const missing =
     fencer === null
-      ? "waiting for a healthy agent to go on watching the target"
+      ? `waiting for ${wanted} to go on watching the target`
       : (fencing.unfencable?.detail ?? fencing.missing?.join("; ") ?? "");
   return {
     actions: [
