@@ -134,7 +134,10 @@ test("every agent falls silent after the message is durable: it waits, and goes 
   cluster.silence("worker-3");
   cluster.pass(5 * M_MS);
   assert.equal(cluster.status("req").phase, "FencingInProgress");
-  assert.match(cluster.status("req").message ?? "", /waiting for a healthy agent other than the target to go on/);
+  assert.match(
+    cluster.status("req").message ?? "",
+    /waiting for a healthy agent other than the target to go on/,
+  );
   cluster.resume("worker-2");
   cluster.pass(2_000);
   assert.equal(cluster.fencer("req"), "worker-2");
