@@ -111,10 +111,13 @@ export function findConfirmable(target: ConfirmationTarget, view: ClusterView): 
     stillFor: own.flatMap((slot) => stillFor(slot, slots)),
     fencer,
     fencingState: fencing?.state ?? "",
+    // A fencer gives what makes a node unfencable as its reason, too.
     missing: [
-      ...(fencing?.unfencable === undefined ? [] : [fencing.unfencable.detail]),
-      ...(fencing?.reason === undefined ? [] : [fencing.reason]),
-      ...(fencing?.missing ?? []),
+      ...new Set([
+        ...(fencing?.unfencable === undefined ? [] : [fencing.unfencable.detail]),
+        ...(fencing?.reason === undefined ? [] : [fencing.reason]),
+        ...(fencing?.missing ?? []),
+      ]),
     ],
     confirmed: parsed.status.confirmation ?? null,
     warnings: [

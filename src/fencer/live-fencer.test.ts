@@ -146,15 +146,24 @@ function sbdNodeOf(name: string): unknown {
     .find((sbdNode) => textAt(sbdNode, "spec", "nodeName") === name);
 }
 
-async function untilArmed(name: string): Promise<void> {
-  await until(`${name} armed`, () => fieldAt(sbdNodeOf(name), "status", "armed") === true);
+function slotIDOf(name: string): number {
+  return Number(fieldAt(sbdNodeOf(name), "spec", "nodeID"));
 }
 
-/** Both workers armed, and told by the operator. */
+/** Both workers beat armed, and each has listed the other as moving: the API tells it earlier. */
 async function twoWorkers(): Promise<readonly [target: VirtualNode, peer: VirtualNode]> {
-  const workers = [addWorker("worker-1"), addWorker("worker-2")] as const;
-  await untilArmed("worker-1");
-  await untilArmed("worker-2");
+  const names = ["worker-1", "worker-2"] as const;
+  const workers = [addWorker(names[0]), addWorker(names[1])] as const;
+  await until("slots", () => names.every((name) => sbdNodeOf(name) !== undefined));
+  const [target, peer] = [slotIDOf(names[0]), slotIDOf(names[1])];
+  const device = openSlotDevice(cluster.device.path);
+  device.readHeader();
+  const beats = (nodeID: number, moving: number): boolean => {
+    const slot = device.readHeartbeat(nodeID);
+    return slot.kind === "heartbeat" && slot.record.armed && slot.record.moving.includes(moving);
+  };
+  await until("armed heartbeats", () => beats(target, peer) && beats(peer, target));
+  device.close();
   return workers;
 }
 
@@ -224,7 +233,7 @@ function fenceSlotOf(name: string): FenceSlot {
   const device = openSlotDevice(cluster.device.path);
   try {
     device.readHeader();
-    return device.readFence(Number(fieldAt(sbdNodeOf(name), "spec", "nodeID")));
+    return device.readFence(slotIDOf(name));
   } finally {
     device.close();
   }
@@ -279,11 +288,6 @@ test("a node that is off is proven dead by silence, with a witness and without a
   const { bootID } = target;
   startFencer(FIRST);
   await until("it is at work", () => holder() === FIRST);
-  // The target has listed its peer as moving, and the fencer has seen that peer move.
-  await until(
-    "seen moving",
-    () => Number(fieldAt(sbdNodeOf("worker-1"), "status", "movingPeers")) > 0,
-  );
   await target.powerOff();
   requestFencing("worker-1");
   await untilFenced();
@@ -335,10 +339,6 @@ test("the other fencer takes the wait over when the first is killed", async () =
   await until("the first is at work", () => holder() === FIRST);
   startFencer(SECOND);
   await until("the second looks on", () => said(SECOND, /passes are good/));
-  await until(
-    "seen moving",
-    () => Number(fieldAt(sbdNodeOf("worker-1"), "status", "movingPeers")) > 0,
-  );
   await target.powerOff();
   requestFencing("worker-1");
   await until("the message stands", () => fencing("state") === "Durable");
