@@ -47,13 +47,17 @@ export function reconcileRemediation(
   if (!named.ok) {
     return fail(remediation, named.error.message, memory, moment);
   }
-  const node = nodeNamed(snapshot, named.nodeName);
+  const found = nodeNamed(snapshot, named.nodeName);
+  const isReplaced = found !== null && cameAfter(found, remediation);
+  const node = isReplaced ? null : found;
   if (outcome === "succeeded" || outcome === "fenced") {
     return { actions: afterProof(remediation, snapshot, node, outcome, moment), memory };
   }
   const isProven = remediation.status.fencing?.evidence !== undefined;
-  if (node === null && !isProven) {
-    const message = `there is no Node ${named.nodeName}: nothing is fenced`;
+  if (node === null && (isReplaced || !isProven)) {
+    const message = isReplaced
+      ? `the Node ${named.nodeName} that this was asked for is gone, and another one has its name`
+      : `there is no Node ${named.nodeName}: nothing is fenced`;
     const withdrawn = withoutFencer(remediation);
     return {
       actions: showMoment(remediation, "node-not-found", message, moment.wall, withdrawn),
@@ -67,6 +71,12 @@ export function reconcileRemediation(
     return { actions: showProof(remediation, named.nodeName, moment), memory };
   }
   return towardsProof(remediation, node, snapshot, memory, moment);
+}
+
+/** Another Node of the name, registered since: it may be a machine that nobody has asked to end. */
+function cameAfter(node: KubeNode, { metadata, status }: SBDRemediation): boolean {
+  const { uid = "", creationTimestamp = "" } = node.metadata;
+  return status.nodeUID !== uid && creationTimestamp > (metadata.creationTimestamp ?? "");
 }
 
 function towardsProof(
@@ -85,13 +95,14 @@ function towardsProof(
     return { actions: prepared, memory };
   }
   const slots = slotsOfNode(snapshot, node.metadata.name);
+  if (slots.length > 1) {
+    const message = "two SBDNodes name it; nothing can be proven until one is gone";
+    return { actions: showMoment(remediation, "started", message, moment.wall), memory };
+  }
   const [slot] = slots;
   const config = slot === undefined ? null : configNamed(snapshot, slot.spec.configName);
-  if (slot === undefined || slots.length > 1 || config === null) {
-    const detail =
-      slots.length > 1
-        ? "two SBDNodes name it; nothing can be proven until one is gone"
-        : "no SBDNode names it, so no agent of it has ever beaten in a slot";
+  if (slot === undefined || config === null) {
+    const detail = "no SBDNode names it, so no agent of it has ever beaten in a slot";
     return failAtBound(remediation, node, snapshot.configs[0] ?? null, detail, memory, moment);
   }
   if (status.fencing?.evidence !== undefined) {
