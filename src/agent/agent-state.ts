@@ -4,6 +4,7 @@ import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
 import type { Timing } from "../timing/contract.ts";
 import type { AgentConfig } from "./agent-config.ts";
 import type { BareMessageKey, LatchMark } from "./effect.ts";
+import type { UnreadableFenceSlot } from "./own-fence-slot.ts";
 
 /** Everything an agent knows. Instants are on this host's unslewed clock, in ms. */
 export type AgentState = {
@@ -40,6 +41,8 @@ export type AgentState = {
   readonly firstRead: FirstRead;
   /** A bare message seen at the last pass and not yet at two. */
   readonly bareSeen: BareMessageKey | null;
+  /** Null where the own fence slot can be read, or was not read yet. */
+  readonly fenceUnreadable: UnreadableFenceSlot | null;
   readonly seenEpoch: number;
   /** The last message that detectOnly kept this agent from obeying. */
   readonly ignored: LatchMark | null;
@@ -142,6 +145,7 @@ export function initialAgentState(config: AgentConfig): AgentState {
     ownSlot: { kind: "unclaimed" },
     firstRead: firstRead === null ? { kind: "unread" } : { kind: "kept", messages: firstRead },
     bareSeen: null,
+    fenceUnreadable: null,
     seenEpoch: 0,
     ignored: null,
     sightings: NO_SIGHTINGS,

@@ -7,6 +7,7 @@ import { newStart, nextHeartbeat } from "./heartbeat.ts";
 import { latch } from "./latching.ts";
 import { verifyLeaving } from "./leaving.ts";
 import { whyNotOurDevice } from "./own-device.ts";
+import { noteFenceSlot } from "./own-fence-slot.ts";
 import { bareMessagesIn, judgeMessage, type MessageVerdict } from "./own-message.ts";
 import { judgeOwnSlot } from "./own-slot.ts";
 import { follow, log, refuseToServe, type Step } from "./step.ts";
@@ -130,7 +131,8 @@ function heed(
   if (message.kind === "obey" && !state.config.detectOnly) {
     return latch({ ...state, pass: { kind: "idle" } }, message.mark, nowMs);
   }
-  const noted = note(state, message);
+  const fenceUnreadable = noteFenceSlot(state.fenceUnreadable, event.fence, event.wallNs);
+  const noted = note({ ...state, fenceUnreadable }, message);
   const { life } = noted.state;
   return follow(noted, nowMs, (seen) =>
     life.kind === "leaving" && life.stage === "verify"

@@ -82,7 +82,7 @@ const staleSlot = z.object({
 const slotTask = z.object({
   id: described("Names this task; a result repeats it.", z.string().min(1).max(64)),
   kind: described(
-    "Clear a fence message nobody needs any more, or Repair an unreadable slot or header.",
+    "Clear a fence message nobody needs any more, or Repair a fence slot that cannot be read.",
     z.enum(["Clear", "Repair"]),
   ),
   agent: described("Node whose agent is to do it.", objectName),
@@ -127,6 +127,10 @@ const status = described(
     ),
     lastPassTime: described("When the last good pass started.", instant.optional()),
     passLatencyMilliseconds: described("How long it took.", count.optional()),
+    fenceSlotUnreadableSince: described(
+      "Since when the agent cannot read its own fence slot; the operator has it repaired.",
+      instant.optional(),
+    ),
     movingPeers: described("Peers whose heartbeats move.", count.optional()),
     unhealthyPeers: mapListOf(
       "Peers whose heartbeats stopped moving.",

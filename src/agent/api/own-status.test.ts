@@ -49,6 +49,16 @@ test("what is not so any more is removed", () => {
   );
 });
 
+test("since when its own fence slot cannot be read, for as long as that is so", () => {
+  const since = "2026-01-01T00:00:05.250Z";
+  const agent = armedAgent({ fenceUnreadableSinceWallMs: Date.parse(since) });
+  for (const wallMs of [WALL_MS, WALL_MS + 60_000]) {
+    assert.equal(ownStatus(agent, PEERS, wallMs, PASSED).fenceSlotUnreadableSince, since);
+  }
+  const readable = ownStatus(armedAgent(), PEERS, WALL_MS, PASSED);
+  assert.equal(readable.fenceSlotUnreadableSince, null);
+});
+
 test("of a watchdog, too, what is not so any more is removed", () => {
   const refused = armedAgent({
     effectiveWatchdogMs: null,

@@ -37,7 +37,7 @@ export function ownStatus(
   wallMs: number,
   lastPassTime: string | null,
 ): OwnStatus {
-  const { passLatencyMs } = agent;
+  const { passLatencyMs, fenceUnreadableSinceWallMs } = agent;
   return {
     bootID: agent.bootID,
     machineID: agent.machineID,
@@ -50,6 +50,8 @@ export function ownStatus(
     fenced: agent.selfFenced,
     lastPassTime,
     passLatencyMilliseconds: passLatencyMs === null ? null : Math.max(0, Math.round(passLatencyMs)),
+    fenceSlotUnreadableSince:
+      fenceUnreadableSinceWallMs === null ? null : instant(fenceUnreadableSinceWallMs),
     movingPeers: agent.moving.filter((nodeID) => nodeID !== agent.nodeID).length,
     unhealthyPeers: unhealthyPeers(agent, sbdNodes, wallMs),
     staleSlots: staleSlots(agent, sbdNodes, wallMs),

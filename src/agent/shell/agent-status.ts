@@ -3,6 +3,8 @@ import { judgeWatchdog } from "../../timing/watchdog-effect.ts";
 import type { AgentState } from "../agent-state.ts";
 import type { AgentStatus, PeerStatus, StillSlot, WatchdogStatus } from "./api-message.ts";
 
+const NS_PER_MS = 1_000_000n;
+
 /** What the shell counts, for reports. */
 export type AgentCounts = {
   readonly pets: number;
@@ -38,6 +40,9 @@ export function agentStatus(state: AgentState, counts: AgentCounts, nowMs: numbe
     peers: peersOf(state, nowMs, timeoutMs),
     stillSlots: stillSlotsOf(state, nowMs, timeoutMs),
     watchedForMs: watchingSinceMs === null ? null : nowMs - watchingSinceMs,
+    fenceUnreadableSinceWallMs: state.fenceUnreadable?.lasting
+      ? Number(state.fenceUnreadable.sinceWallNs / NS_PER_MS)
+      : null,
     seenEpoch: state.seenEpoch,
     pets,
     petErrors,

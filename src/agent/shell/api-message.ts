@@ -111,6 +111,8 @@ export type AgentStatus = {
   readonly stillSlots: readonly StillSlot[];
   /** How long this process has been reading the slots; null before the first time. */
   readonly watchedForMs: number | null;
+  /** Wall clock since which the own fence slot has lastingly been unreadable; null where it is not. */
+  readonly fenceUnreadableSinceWallMs: number | null;
   /** Highest epoch read in the own fence slot; 0 = none. */
   readonly seenEpoch: number;
   readonly pets: number;

@@ -36,6 +36,7 @@ export function armedAgent(changes: Partial<AgentStatus> = {}): AgentStatus {
     ],
     stillSlots: [],
     watchedForMs: 60_000,
+    fenceUnreadableSinceWallMs: null,
     seenEpoch: 0,
     pets: 42,
     petErrors: 0,
