@@ -338,7 +338,7 @@ export class AgentApi {
     const { nowMs } = world.timeline;
     const standing =
       `${state.life.kind} ${state.watchdog.kind} ${state.watchdog.kind === "open" && state.watchdog.armed} ` +
-      `${state.lastPass?.trouble === null}`;
+      `${state.lastPass?.trouble === null} ${state.fenceUnreadable?.lasting === true}`;
     const isDue = nowMs - this.#statusMs >= STATUS_EVERY_MS - 1 || standing !== this.#standing;
     if (this.#writing || !isDue || this.#ownNode() === null) {
       return;

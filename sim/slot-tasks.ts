@@ -1,8 +1,8 @@
 import { namesNode, recordedEpoch, wantsMessage } from "../src/agent/api/request-state.ts";
 import type { SlotTask, SlotTaskState } from "../src/agent/shell/api-message.ts";
-import { decideClearing, type ClearingDecision } from "../src/fencing/clearing.ts";
+import { decideClearing, slotExpected, type ClearingDecision } from "../src/fencing/clearing.ts";
 import type { KubeObject } from "../src/kube/kube-object.ts";
-import { recordIn, sameFenceSlot } from "../src/observation/sightings.ts";
+import { sameFenceSlot } from "../src/observation/sightings.ts";
 import type { FenceSlot } from "../src/protocol/fence-record.ts";
 import { deriveTiming } from "../src/timing/contract.ts";
 import type { AgentProcess } from "./agent-process.ts";
@@ -81,20 +81,15 @@ export class SlotTasks {
     if (nowMs - sightings.fencesRead.startedMs > timing.timeoutMs) {
       return { kind: "wait", detail: "this agent has not read the fence slots for T" };
     }
-    const heartbeat = recordIn(sightings.heartbeats.get(task.nodeID));
     this.#nonces += 1;
     return decideClearing(
-      sightings.fences.get(task.nodeID)?.slot ?? { kind: "empty" },
+      slotExpected(task.kind, sightings.fences.get(task.nodeID)?.slot),
       list,
       {
         name: state.config.nodeName,
         nodeID: state.config.nodeID,
         targetNodeID: task.nodeID,
-        epochFloor: Math.max(
-          epochFloor,
-          heartbeat?.seenEpoch ?? 0,
-          heartbeat?.acknowledgedEpoch ?? 0,
-        ),
+        epochFloor: Math.max(epochFloor, sightings.epochs.get(task.nodeID) ?? 0),
         nonce: `${state.config.startSeed}c${this.#nonces}`,
         wallNs: this.#agent.wallNs(),
         timing: deriveTiming(timing),
@@ -136,10 +131,13 @@ export class SlotTasks {
         this.#agent.whenRunning(() => {
           if (error !== null) {
             this.#end(task, "Failed", error);
+          } else if (!unchanged && task.kind === "Repair") {
+            this.#end(task, "Done", "the slot can be read by now");
           } else if (!unchanged) {
             this.#end(task, "Refused", "the slot holds something else by now");
           } else if (sameFenceSlot(readBack, next)) {
-            world.say?.(`${state.config.nodeName} clears fence slot ${nodeID}`);
+            const verb = task.kind === "Repair" ? "repairs" : "clears";
+            world.say?.(`${state.config.nodeName} ${verb} fence slot ${nodeID}`);
             this.#end(task, "Done", "");
           } else {
             this.#end(task, "Failed", "the slot was not read back as it was written");

@@ -65,5 +65,19 @@ export function decideClearing(
   };
 }
 
+/**
+ * What a task expects in the slot when it is carried out. To clear, what this writer has seen there. To
+ * repair, what the slot's own agent has reported: this writer may not have looked since, and what can be
+ * read by now, a message above all, it must leave.
+ */
+export function slotExpected(kind: "Clear" | "Repair", seen: FenceSlot | undefined): FenceSlot {
+  return kind === "Repair" ? REPORTED : (seen ?? { kind: "empty" });
+}
+
+const REPORTED: FenceSlot = {
+  kind: "unreadable",
+  code: "BAD_MAGIC",
+  detail: "its own agent reports that it cannot be read",
+};
 const NIL_UUID = "00000000-0000-0000-0000-000000000000";
 const NIL_MACHINE_ID = "0".repeat(32);

@@ -6,13 +6,14 @@ import { hostClock } from "../../platform/host-clock.ts";
 import type { FenceRecord, FenceSlot } from "../../protocol/fence-record.ts";
 import { FENCE_REASON_MANUAL } from "../../protocol/message.ts";
 import { deriveTiming, type TimingContract } from "../../timing/contract.ts";
-import type { FromCore } from "./api-message.ts";
+import type { FromCore, SlotTask } from "./api-message.ts";
 import type { DeviceReply, DeviceRequest } from "../../platform/device-request.ts";
 import type { DiskWorker } from "../../platform/disk-worker-handle.ts";
 import { createSlotTasks, type SlotTasks } from "./slot-tasks.ts";
 
 const CONTRACT = { timeoutMs: 6_000, watchdogMs: 4_000 };
 const TASK = { id: "task-1", kind: "Clear", nodeID: 1, nodeName: "worker-1" } as const;
+const REPAIR = { ...TASK, kind: "Repair" } as const;
 const MESSAGE: FenceRecord = {
   senderID: 2,
   timestampNs: 1n,
@@ -37,6 +38,7 @@ let sent: FromCore[];
 let slot: FenceSlot;
 let contract: TimingContract | null;
 let readAgoMs: number;
+let epochs: ReadonlyMap<number, number>;
 let tasks: SlotTasks;
 
 beforeEach(() => {
@@ -45,6 +47,7 @@ beforeEach(() => {
   slot = { kind: "fence", record: MESSAGE };
   contract = CONTRACT;
   readAgoMs = 0;
+  epochs = new Map();
   answer = async ({ record }) => ({
     replaced: true,
     readBack: { kind: "cleared", record },
@@ -74,6 +77,7 @@ function sightings(): Sightings {
   return {
     ...NO_SIGHTINGS,
     fences: new Map([[1, { slot, shownMs: startedMs }]]),
+    epochs,
     fencesRead: { startedMs, endedMs: startedMs },
   };
 }
@@ -82,8 +86,9 @@ function sightings(): Sightings {
 async function run(
   openRequestUIDs: readonly string[] = [],
   epochFloor = 0,
+  task: SlotTask = TASK,
 ): Promise<FromCore & { readonly type: "slot-task-done" }> {
-  tasks.start(TASK);
+  tasks.start(task);
   const asked = sent.find(({ type }) => type === "ask-open-requests");
   assert.ok(asked?.type === "ask-open-requests");
   assert.equal(asked.nodeName, "worker-1");
@@ -101,10 +106,36 @@ test("a message that no open request needs is replaced by a cleared record of it
   assert.equal(writes[0]?.record.epoch, 3);
 });
 
-test("an unreadable slot is repaired with the highest epoch any request has recorded", async () => {
-  slot = { kind: "unreadable", reason: "checksum" } as unknown as FenceSlot;
+test("an unreadable slot is repaired with the highest epoch that was ever recorded or read", async () => {
+  slot = { kind: "unreadable", code: "BAD_CHECKSUM", detail: "checksum" };
+  epochs = new Map([[1, 7]]);
   assert.equal((await run([], 9)).state, "Done");
-  assert.equal(writes[0]?.record.epoch, 9);
+  sent = [];
+  assert.equal((await run([], 5, { ...REPAIR, id: "task-2" })).state, "Done");
+  assert.deepEqual(
+    writes.map(({ record }) => record.epoch),
+    [9, 7],
+  );
+});
+
+test("a repair goes by what the device holds when it is written, not by an older look", async () => {
+  slot = { kind: "empty" };
+  assert.equal((await run([], 0, REPAIR)).state, "Done");
+  assert.equal(writes[0]?.expected.kind, "unreadable");
+});
+
+test("a repair leaves what can be read, and is done with it", async () => {
+  slot = { kind: "fence", record: MESSAGE };
+  answer = async () => ({ replaced: false, readBack: slot, endedRawMs: 0 });
+  const { state, reason } = await run([], 0, REPAIR);
+  assert.deepEqual([state, reason], ["Done", "the slot can be read by now"]);
+  assert.equal(writes[0]?.expected.kind, "unreadable");
+});
+
+test("an open request keeps what cannot be read", async () => {
+  slot = { kind: "unreadable", code: "BAD_CHECKSUM", detail: "checksum" };
+  assert.equal((await run(["uid-1"], 0, REPAIR)).state, "Refused");
+  assert.equal(writes.length, 0);
 });
 
 test("an open request keeps the message", async () => {

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 
 import type { OpenRequestsReading } from "../../fencing/authority.ts";
-import { decideClearing, type ClearingDecision } from "../../fencing/clearing.ts";
-import { recordIn, type Sightings } from "../../observation/sightings.ts";
+import { decideClearing, slotExpected, type ClearingDecision } from "../../fencing/clearing.ts";
+import type { Sightings } from "../../observation/sightings.ts";
 import { hostClock } from "../../platform/host-clock.ts";
 import { deriveTiming, type TimingContract } from "../../timing/contract.ts";
 import type { FromCore, SlotTask, SlotTaskState, ToCore } from "./api-message.ts";
@@ -58,19 +58,14 @@ export function createSlotTasks(options: SlotTasksOptions): SlotTasks {
     if (nowMs - seen.fencesRead.startedMs > timing.timeoutMs) {
       return { kind: "wait", detail: "this agent has not read the fence slots for T" };
     }
-    const heartbeat = recordIn(seen.heartbeats.get(task.nodeID));
     return decideClearing(
-      seen.fences.get(task.nodeID)?.slot ?? { kind: "empty" },
+      slotExpected(task.kind, seen.fences.get(task.nodeID)?.slot),
       list,
       {
         name,
         nodeID,
         targetNodeID: task.nodeID,
-        epochFloor: Math.max(
-          epochFloor,
-          heartbeat?.seenEpoch ?? 0,
-          heartbeat?.acknowledgedEpoch ?? 0,
-        ),
+        epochFloor: Math.max(epochFloor, seen.epochs.get(task.nodeID) ?? 0),
         nonce: randomBytes(16).toString("hex"),
         wallNs: hostClock.wallNs(),
         timing: deriveTiming(timing),
@@ -86,7 +81,9 @@ export function createSlotTasks(options: SlotTasksOptions): SlotTasks {
     try {
       const reply = await worker.request({ op: "replace-fence", expected, record });
       const { replaced, readBack } = reply;
-      if (!replaced) {
+      if (!replaced && task.kind === "Repair") {
+        finish(task, "Done", "the slot can be read by now");
+      } else if (!replaced) {
         finish(task, "Refused", "the slot holds something else by now");
       } else if (readBack.kind === "cleared" && readBack.record.nonce === record.nonce) {
         finish(task, "Done", "");
