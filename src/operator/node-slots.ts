@@ -5,7 +5,7 @@ import { SBD_MAX_NODES } from "../protocol/message.ts";
 import { type Action, targetOf } from "./action.ts";
 import type { KubeNode } from "./kube-object.ts";
 import { isReporting, type OperatorMemory } from "./memory.ts";
-import { clearSlot } from "./slot-task.ts";
+import { orderSlotWork } from "./slot-task.ts";
 import {
   nodeNamed,
   nodeNameOf,
@@ -150,8 +150,8 @@ function takeBackSlots(
         witness.metadata.deletionTimestamp === undefined &&
         isReporting(memory, witness, moment.nowMs),
     );
-    const id = `free-${node.metadata.uid ?? ""}`;
-    const cleared = clearSlot(id, node, witnesses, "", snapshot, moment.wall);
+    const work = { id: `free-${node.metadata.uid ?? ""}`, kind: "Clear" } as const;
+    const cleared = orderSlotWork(work, node, witnesses, "", snapshot, moment.wall);
     return cleared.kind === "wait"
       ? cleared.actions.slice()
       : [

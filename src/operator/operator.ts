@@ -5,6 +5,7 @@ import { releaseOrphanSlots } from "./orphan-slots.ts";
 import { removeOrphanTaints } from "./orphan-taints.ts";
 import { reconcileRemediation } from "./remediation.ts";
 import type { ReconcileStep } from "./reconcile-step.ts";
+import { repairSlots } from "./slot-repair.ts";
 import type { Moment, Snapshot } from "./snapshot.ts";
 import { reconcileStorageConditions } from "./storage-condition.ts";
 
@@ -28,6 +29,7 @@ export function reconcile(
   }
   actions.push(...reconcileStorageConditions(snapshot, memory, moment));
   actions.push(...removeOrphanTaints(snapshot), ...releaseOrphanSlots(snapshot, memory, moment));
+  actions.push(...repairSlots(snapshot, memory, moment));
   for (const config of snapshot.configs) {
     actions.push(...reconcileConfig(config, snapshot, memory, moment, place));
   }

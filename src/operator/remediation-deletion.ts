@@ -6,7 +6,7 @@ import { bootIDOf, type KubeNode } from "./kube-object.ts";
 import type { OperatorMemory } from "./memory.ts";
 import { releaseTaints } from "./node-taints.ts";
 import type { ReconcileStep } from "./reconcile-step.ts";
-import { clearSlot, type Clearing } from "./slot-task.ts";
+import { orderSlotWork, type SlotWorkProgress } from "./slot-task.ts";
 import {
   boundMsOf,
   configNamed,
@@ -53,7 +53,7 @@ export function reconcileDeletion(
       nodeNameOf(other) === nodeName,
   );
   const isInherited = others.some((other) => isOpen(other) && wasNamed(other));
-  const cleared: Clearing = isInherited
+  const cleared: SlotWorkProgress = isInherited
     ? DONE
     : clearMessage(remediation, node, snapshot, memory, moment);
   if (cleared.kind === "wait") {
@@ -78,7 +78,7 @@ function clearMessage(
   snapshot: Snapshot,
   memory: OperatorMemory,
   moment: Moment,
-): Clearing {
+): SlotWorkProgress {
   const { fencing } = remediation.status;
   const outcome = outcomeOf(remediation);
   const isProven =
@@ -112,6 +112,6 @@ function clearMessage(
   ) {
     return { kind: "wait", actions: [] };
   }
-  const id = `clear-${remediation.metadata.uid ?? ""}`;
-  return clearSlot(id, slot, candidates, fencer, snapshot, moment.wall);
+  const work = { id: `clear-${remediation.metadata.uid ?? ""}`, kind: "Clear" } as const;
+  return orderSlotWork(work, slot, candidates, fencer, snapshot, moment.wall);
 }

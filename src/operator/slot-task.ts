@@ -1,25 +1,28 @@
-import type { SBDNode } from "../api/sbd-node.ts";
+import type { SBDNode, SBDNodeStatus } from "../api/sbd-node.ts";
 import { type Action, targetOf } from "./action.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-/** A fence slot that is to be cleared, and how far that is. */
-export type Clearing =
+/** What is to be done to a fence slot; the same work has the same ID, whoever leads. */
+export type SlotWork = Pick<NonNullable<SBDNodeStatus["slotTask"]>, "id" | "kind">;
+
+/** How far it is. */
+export type SlotWorkProgress =
   | { readonly kind: "done" }
   | { readonly kind: "wait"; readonly actions: readonly Action[] };
 
 /**
- * Has the fence slot of an SBDNode cleared under a task ID, by the preferred agent where it is among
- * the candidates. Given to another one when its agent is a candidate no more; the agent itself tries
- * again until it is done.
+ * Has work done on the fence slot of an SBDNode, by the preferred agent where it is among the
+ * candidates. Given to another one when its agent is a candidate no more; the agent itself tries again
+ * until it is done.
  */
-export function clearSlot(
-  id: string,
+export function orderSlotWork(
+  { id, kind }: SlotWork,
   slot: SBDNode,
   candidates: readonly SBDNode[],
   preferred: string,
   snapshot: Snapshot,
   wall: string,
-): Clearing {
+): SlotWorkProgress {
   const results = snapshot.sbdNodes.flatMap(({ status }) => status.slotTaskResults ?? []);
   if (results.some((result) => result.id === id && result.state === "Done")) {
     return { kind: "done" };
@@ -31,7 +34,7 @@ export function clearSlot(
   if (agent === undefined || assigned) {
     return { kind: "wait", actions: [] };
   }
-  const slotTask = { id, kind: "Clear", agent, requestedTime: wall };
+  const slotTask = { id, kind, agent, requestedTime: wall };
   return {
     kind: "wait",
     actions: [{ type: "patch-sbd-node-status", target: targetOf(slot), status: { slotTask } }],

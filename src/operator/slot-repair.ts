@@ -1,0 +1,43 @@
+import type { SBDNode } from "../api/sbd-node.ts";
+import type { Action } from "./action.ts";
+import { isReporting, type OperatorMemory } from "./memory.ts";
+import { orderSlotWork } from "./slot-task.ts";
+import { nodeNameOf, type Moment, type Snapshot } from "./snapshot.ts";
+
+/**
+ * Has the fence slots that their own agents cannot read repaired by other agents of the device. Not
+ * while any request names the node: its message may be what cannot be read, and its fencer writes it
+ * anew. Until then the node lives by the API alone, and one that has just booted stays unarmed.
+ */
+export function repairSlots(
+  snapshot: Snapshot,
+  memory: OperatorMemory,
+  { nowMs, wall }: Moment,
+): readonly Action[] {
+  return snapshot.sbdNodes.flatMap((slot): readonly Action[] => {
+    const { fenceSlotUnreadableSince: since } = slot.status;
+    const { nodeName, configName } = slot.spec;
+    if (
+      since === undefined ||
+      slot.metadata.deletionTimestamp !== undefined ||
+      snapshot.remediations.some((remediation) => nodeNameOf(remediation) === nodeName)
+    ) {
+      return [];
+    }
+    const candidates = snapshot.sbdNodes.filter(
+      (node) =>
+        node !== slot &&
+        node.spec.configName === configName &&
+        node.metadata.deletionTimestamp === undefined &&
+        isReporting(memory, node, nowMs),
+    );
+    const work = { id: repairID(slot, since), kind: "Repair" } as const;
+    const progress = orderSlotWork(work, slot, candidates, "", snapshot, wall);
+    return progress.kind === "wait" ? progress.actions : [];
+  });
+}
+
+/** One an occurrence: an agent dates it once, to the millisecond. The API takes 64 characters. */
+function repairID({ metadata }: SBDNode, since: string): string {
+  return `repair-${metadata.uid ?? ""}-${since.replaceAll(/\D/g, "")}`.slice(0, 64);
+}
