@@ -74,7 +74,11 @@ export class OperatorReplica {
     nodes.watchers.push(wake);
     pods.watchers.push(wake);
     sbdNodes.watchers.push((before, now) => {
-      if (before?.status.slotTaskResults !== now?.status.slotTaskResults) {
+      const [was, is] = [before?.status, now?.status];
+      if (
+        was?.slotTaskResults !== is?.slotTaskResults ||
+        was?.fenceSlotUnreadableSince !== is?.fenceSlotUnreadableSince
+      ) {
         wake();
       }
     });

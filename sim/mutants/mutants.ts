@@ -249,8 +249,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: `${OPERATOR}/remediation-deletion.ts`,
-        find: "  const cleared: Clearing = isInherited",
-        replace: "  const cleared: Clearing = isInherited && others.length > 1000",
+        find: "  const cleared: SlotWorkProgress = isInherited",
+        replace: "  const cleared: SlotWorkProgress = isInherited && others.length > 1000",
       },
       {
         file: `${FENCING}/message-writing.ts`,

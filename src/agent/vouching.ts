@@ -50,7 +50,7 @@ function learnWhatIsKnown(state: AgentState, event: ApiRead): AgentState {
   };
 }
 
-/** Lets the last vouching read stand in for the last pass, if that failed of what a leader repairs. */
+/** Lets the last vouching read stand in for the last pass, if that failed of what can be repaired. */
 export function standInForPass(state: AgentState): Step {
   const { device, vouchedMs, lastPass } = state;
   return device !== null && vouchedMs !== null && isArmed(state) && lastPass?.trouble?.vouchable
