@@ -93,6 +93,25 @@ test("neither by itself, nor by a silent agent; by another one when its agent fa
   assert.deepEqual([second?.id, second?.agent], [first?.id, "worker-3"]);
 });
 
+test("garbage in every slot: agents without good passes repair each other's", () => {
+  const cluster = new Cluster();
+  for (const name of ["worker-1", "worker-2", "worker-3"]) {
+    cluster.silence(name);
+  }
+  cluster.pass(20_000);
+  for (const name of ["worker-1", "worker-2", "worker-3"]) {
+    cluster.agentReports(`default-${name.at(-1) ?? ""}`, { fenceSlotUnreadableSince: SINCE });
+  }
+  cluster.settle();
+  const agents = ["worker-1", "worker-2", "worker-3"].map((name) => task(cluster, name)?.agent);
+  assert.deepEqual(agents, ["worker-2", "worker-3", "worker-1"]);
+  // worker-3's agent is gone for good, and with it the repair of slot 2.
+  say(cluster, "worker-1", null);
+  cluster.resume("worker-1");
+  cluster.pass(2_000);
+  assert.equal(task(cluster, "worker-2")?.agent, "worker-1");
+});
+
 test("the slot of an SBDNode that is going away is left to its clearing", () => {
   const cluster = new Cluster();
   cluster.api.delete("Node", "worker-1");

@@ -24,17 +24,32 @@ export function repairSlots(
     ) {
       return [];
     }
-    const candidates = snapshot.sbdNodes.filter(
+    const others = snapshot.sbdNodes.filter(
       (node) =>
         node !== slot &&
         node.spec.configName === configName &&
-        node.metadata.deletionTimestamp === undefined &&
-        isReporting(memory, node, nowMs),
+        node.metadata.deletionTimestamp === undefined,
     );
+    const healthy = others.filter((node) => isReporting(memory, node, nowMs));
+    const candidates = healthy.length > 0 ? healthy : fellowsOf(slot, others);
     const work = { id: repairID(slot, since), kind: "Repair" } as const;
     const progress = orderSlotWork(work, slot, candidates, "", snapshot, wall);
     return progress.kind === "wait" ? progress.actions : [];
   });
+}
+
+/**
+ * Where garbage lies in every slot no agent has good passes, and yet they read the device. The next one
+ * first, so that each is asked for another slot: the first that is repaired makes a healthy agent.
+ */
+function fellowsOf({ spec: { nodeID } }: SBDNode, others: readonly SBDNode[]): readonly SBDNode[] {
+  const fellows = others
+    .filter(({ status }) => status.fenceSlotUnreadableSince !== undefined)
+    .toSorted((a, b) => a.spec.nodeID - b.spec.nodeID);
+  return [
+    ...fellows.filter(({ spec }) => spec.nodeID > nodeID),
+    ...fellows.filter(({ spec }) => spec.nodeID < nodeID),
+  ];
 }
 
 /** One an occurrence: an agent dates it once, to the millisecond. The API takes 64 characters. */
