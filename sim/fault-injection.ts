@@ -81,6 +81,7 @@ export function injectFault(
       return;
     case "reprovision":
     case "two-machines":
+    case "two-kubelets":
       return reprovision(world, fault, machine);
     default:
       return injectIntoMachine(world, machine, fault);
@@ -315,8 +316,11 @@ function slotOf({ boot, node }: Machine): number {
 function reprovision(world: World, fault: Fault, old: Machine): void {
   const { timeline } = world;
   const random = world.random(`reprovision ${fault.atMs}`);
-  world.workloads.excuse((boot) => boot.machine === old);
-  if (fault.kind === "two-machines") {
+  world.workloads.excuse(old.nodeName);
+  if (fault.kind === "two-kubelets") {
+    world.workloads.excuseForGood(old.nodeName);
+    old.keepOff();
+  } else if (fault.kind === "two-machines") {
     old.kubeletCutUntilMs = FOR_GOOD_MS;
     old.path.hungUntilMs = timeline.nowMs + fault.forMs;
     old.keepOff();

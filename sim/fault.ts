@@ -98,6 +98,9 @@ export const FAULTS = {
     "as split-storage, from a new start of the agent on; its first writes for `for` reach both halves",
   ),
   "queued-io": outside("data I/O of the node stays queued in the array beyond the node's death"),
+  "two-kubelets": outside(
+    "another machine takes the node's name, and the old one runs on; both kubelets speak for the Node",
+  ),
   "admin-reboot": outside("an administrator calls reboot(2), which stops the watchdog and hangs"),
   "autonomous-kubelet": outside("the node's kubelet starts pods without asking the API"),
 } as const satisfies Record<string, FaultFacts>;

@@ -171,7 +171,7 @@ export function setReady(
 
 /** The Node object is gone: its pods are collected as garbage, whoever runs them. */
 export function deleteNode({ api, workloads }: World, nodeName: string): void {
-  workloads.excuse((boot) => boot.machine.nodeName === nodeName);
+  workloads.excuse(nodeName);
   api.nodes.remove(nodeName);
   for (const { metadata, spec } of api.pods.list()) {
     if (spec?.nodeName === nodeName) {

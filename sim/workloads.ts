@@ -20,6 +20,8 @@ export type Writer = {
 export class Workloads {
   readonly volumes: readonly Volume[];
   readonly #world: World;
+  readonly #excusedPods = new Set<string>();
+  readonly #excusedNodes = new Set<string>();
 
   constructor(world: World) {
     this.#world = world;
@@ -35,7 +37,8 @@ export class Workloads {
       return;
     }
     this.#world.invariants.writerStarts(volume, boot);
-    volume.writers.push({ boot, podUID, excused: false });
+    const excused = this.#excusedPods.has(podUID) || this.#excusedNodes.has(boot.machine.nodeName);
+    volume.writers.push({ boot, podUID, excused });
   }
 
   /** Ends the writers of a boot but the pod that is to go on. */
@@ -53,11 +56,24 @@ export class Workloads {
     return this.volumes.filter(({ writers }) => writers.some((writer) => writer.boot === boot));
   }
 
-  /** Two writers are somebody else's doing from here on, as long as these live. */
-  excuse(isMeant: (boot: Boot) => boolean): void {
+  /** Two kubelets are one Node: each runs its pods, and one confirms the end of what the other runs. */
+  excuseForGood(nodeName: string): void {
+    this.#excusedNodes.add(nodeName);
+  }
+
+  /**
+   * The Node's pods are somebody else's doing from here on, as long as they live: also where a kubelet
+   * that has seen one only now starts it.
+   */
+  excuse(nodeName: string): void {
+    for (const { metadata, spec } of this.#world.api.pods.list()) {
+      if (spec?.nodeName === nodeName) {
+        this.#excusedPods.add(metadata.uid ?? "");
+      }
+    }
     for (const { writers } of this.volumes) {
       for (const writer of writers) {
-        writer.excused ||= isMeant(writer.boot);
+        writer.excused ||= writer.boot.machine.nodeName === nodeName;
       }
     }
   }
