@@ -113,6 +113,14 @@ export class FencerHost {
     }
   }
 
+  keepOnly(nodeName: string, openRequestUIDs: readonly string[]): void {
+    for (const { uid } of this.fencers.get(nodeName)?.requests ?? []) {
+      if (!openRequestUIDs.includes(uid)) {
+        this.withdraw(uid);
+      }
+    }
+  }
+
   dispatch(nodeName: string, event: FencerEvent): void {
     const before = this.fencers.get(nodeName);
     if (before === undefined || !this.#agent.alive) {

@@ -1,5 +1,6 @@
 import { namesNode, recordedEpoch, wantsMessage } from "../src/agent/api/request-state.ts";
 import type { SlotTask, SlotTaskState } from "../src/agent/shell/api-message.ts";
+import type { OpenRequestsReading } from "../src/fencing/authority.ts";
 import { decideClearing, slotExpected, type ClearingDecision } from "../src/fencing/clearing.ts";
 import type { KubeObject } from "../src/kube/kube-object.ts";
 import { sameFenceSlot } from "../src/observation/sightings.ts";
@@ -12,8 +13,8 @@ import { fenceSlot, GARBAGE } from "./shared-device.ts";
 type Finish = (task: SlotTask, state: SlotTaskState, reason: string) => void;
 
 /**
- * src/agent/shell/slot-tasks.ts in virtual time: one list of open requests a task, then a compare and
- * a write. The list's age counts from before the question left.
+ * src/agent/shell/slot-tasks.ts in virtual time: one list of open requests a task, then a look at the
+ * slot, a compare and a write. The list's age counts from before the question left.
  */
 export class SlotTasks {
   readonly #agent: AgentProcess;
@@ -51,39 +52,57 @@ export class SlotTasks {
           return;
         }
         const { openRequestUIDs, epochFloor } = list;
-        const decision = this.#decide(task, { startedMs, openRequestUIDs }, epochFloor);
-        switch (decision.kind) {
-          case "nothing-to-clear":
-            this.#end(task, "Done", "");
-            return;
-          case "wait":
-            this.#end(task, "Refused", decision.detail);
-            return;
-          case "clear":
-            this.#clear(task, decision);
-        }
+        this.#agent.fencers.keepOnly(task.nodeName, openRequestUIDs);
+        this.#carryOut(task, { startedMs, openRequestUIDs }, epochFloor);
       },
     );
   }
 
+  #carryOut(task: SlotTask, list: OpenRequestsReading, epochFloor: number): void {
+    let found: FenceSlot = { kind: "empty" };
+    this.#agent.worker.submit({
+      write: null,
+      read: (device, moment) => {
+        if (moment === "fences") {
+          found = device.fence(task.nodeID);
+        }
+      },
+      done: (error) =>
+        this.#agent.whenRunning(() => {
+          if (error !== null) {
+            this.#end(task, "Failed", error);
+            return;
+          }
+          const decision = this.#decide(task, found, list, epochFloor);
+          switch (decision.kind) {
+            case "nothing-to-clear":
+              this.#end(task, "Done", "");
+              return;
+            case "wait":
+              this.#end(task, "Refused", decision.detail);
+              return;
+            case "clear":
+              this.#clear(task, decision);
+          }
+        }),
+    });
+  }
+
   #decide(
     task: SlotTask,
-    list: { readonly startedMs: number; readonly openRequestUIDs: readonly string[] },
+    found: FenceSlot,
+    list: OpenRequestsReading,
     epochFloor: number,
   ): ClearingDecision {
     const { fencers, state, boot } = this.#agent;
     const { sightings } = fencers;
     const timing = this.#agent.contract();
-    const nowMs = boot.rawMs();
-    if (timing === null || sightings.fencesRead === null) {
+    if (timing === null) {
       return { kind: "wait", detail: "this agent has had no good pass yet" };
-    }
-    if (nowMs - sightings.fencesRead.startedMs > timing.timeoutMs) {
-      return { kind: "wait", detail: "this agent has not read the fence slots for T" };
     }
     this.#nonces += 1;
     return decideClearing(
-      slotExpected(task.kind, sightings.fences.get(task.nodeID)?.slot),
+      slotExpected(task.kind, found),
       list,
       {
         name: state.config.nodeName,
@@ -94,7 +113,7 @@ export class SlotTasks {
         wallNs: this.#agent.wallNs(),
         timing: deriveTiming(timing),
       },
-      nowMs,
+      boot.rawMs(),
     );
   }
 

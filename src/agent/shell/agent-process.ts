@@ -78,6 +78,7 @@ export function runAgent(options: AgentProcessOptions): void {
     send: (message) => api.send(message),
     contract: contractForOthers,
     sightings: () => fencers.sightings,
+    keepOnly: (nodeName, uids) => fencers.keepOnly(nodeName, uids),
     log: (level, message) => logger.log(level, message),
   });
 

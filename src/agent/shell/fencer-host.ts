@@ -37,6 +37,8 @@ export type FencerHost = {
   sight(regions: DeviceReply["read-regions"]): void;
   receive(message: ToCore): void;
   tick(): void;
+  /** Withdraws the requests for a node that a consistent list does not show open. */
+  keepOnly(nodeName: string, openRequestUIDs: readonly string[]): void;
   /** What this process has seen of the device so far, on the same clock. */
   readonly sightings: Sightings;
 };
@@ -232,6 +234,13 @@ export function createFencerHost(options: FencerHostOptions): FencerHost {
         case "slot-task":
         case "open-requests-read":
           return;
+      }
+    },
+    keepOnly(nodeName, openRequestUIDs) {
+      for (const { uid } of fencers.get(nodeName)?.requests ?? []) {
+        if (!openRequestUIDs.includes(uid)) {
+          withdraw(uid);
+        }
       }
     },
     get sightings() {

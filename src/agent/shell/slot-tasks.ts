@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { OpenRequestsReading } from "../../fencing/authority.ts";
 import { decideClearing, slotExpected, type ClearingDecision } from "../../fencing/clearing.ts";
 import type { Sightings } from "../../observation/sightings.ts";
+import type { FenceSlot } from "../../protocol/fence-record.ts";
 import { hostClock } from "../../platform/host-clock.ts";
 import { deriveTiming, type TimingContract } from "../../timing/contract.ts";
 import type { FromCore, SlotTask, SlotTaskState, ToCore } from "./api-message.ts";
@@ -16,6 +17,8 @@ export type SlotTasksOptions = {
   /** The device's contract while this agent may write for others; null = it may not. */
   readonly contract: () => TimingContract | null;
   readonly sightings: () => Sightings;
+  /** Lets this agent's own fencer of the node write for no request but these. */
+  readonly keepOnly: (nodeName: string, openRequestUIDs: readonly string[]) => void;
   readonly log: (level: "info" | "warn", message: string) => void;
 };
 
@@ -29,12 +32,15 @@ export type SlotTasks = {
 const TASKS_MAX = 16;
 
 /**
- * One list of open requests a task, then a compare and a write. Whatever is in the way refuses the
- * task: the API process hands it over again until it is done. The list's age counts from here, before
- * the question left.
+ * One list of open requests a task, then a look at the slot, a compare and a write. Whatever is in the
+ * way refuses the task: the API process hands it over again until it is done. The list's age counts
+ * from here, before the question left.
+ *
+ * The look is queued after the own fencer was told what the list shows, so that it comes after
+ * whatever that has ever written: a task that is done leaves nothing of this process in flight.
  */
 export function createSlotTasks(options: SlotTasksOptions): SlotTasks {
-  const { name, nodeID, worker, send, contract, sightings, log } = options;
+  const { name, nodeID, worker, send, contract, sightings, keepOnly, log } = options;
   const waiting = new Map<number, { readonly task: SlotTask; readonly startedMs: number }>();
   const underWay = new Set<string>();
   let questions = 0;
@@ -48,50 +54,69 @@ export function createSlotTasks(options: SlotTasksOptions): SlotTasks {
     send({ type: "slot-task-done", id: task.id, nodeID: task.nodeID, state, reason });
   }
 
-  function decide(task: SlotTask, list: OpenRequestsReading, epochFloor: number): ClearingDecision {
+  function decide(
+    task: SlotTask,
+    found: FenceSlot | undefined,
+    list: OpenRequestsReading,
+    epochFloor: number,
+  ): ClearingDecision {
     const timing = contract();
-    const seen = sightings();
-    const nowMs = hostClock.rawMs();
-    if (timing === null || seen.fencesRead === null) {
+    if (timing === null) {
       return { kind: "wait", detail: "this agent has had no good pass yet" };
     }
-    if (nowMs - seen.fencesRead.startedMs > timing.timeoutMs) {
-      return { kind: "wait", detail: "this agent has not read the fence slots for T" };
-    }
     return decideClearing(
-      slotExpected(task.kind, seen.fences.get(task.nodeID)?.slot),
+      slotExpected(task.kind, found),
       list,
       {
         name,
         nodeID,
         targetNodeID: task.nodeID,
-        epochFloor: Math.max(epochFloor, seen.epochs.get(task.nodeID) ?? 0),
+        epochFloor: Math.max(epochFloor, sightings().epochs.get(task.nodeID) ?? 0),
         nonce: randomBytes(16).toString("hex"),
         wallNs: hostClock.wallNs(),
         timing: deriveTiming(timing),
       },
-      nowMs,
+      hostClock.rawMs(),
     );
   }
 
-  async function clear(
+  async function carryOut(
     task: SlotTask,
-    { expected, record }: ClearingDecision & { readonly kind: "clear" },
+    list: OpenRequestsReading,
+    epochFloor: number,
   ): Promise<void> {
     try {
-      const reply = await worker.request({ op: "replace-fence", expected, record });
-      const { replaced, readBack } = reply;
-      if (!replaced && task.kind === "Repair") {
-        finish(task, "Done", "the slot can be read by now");
-      } else if (!replaced) {
-        finish(task, "Refused", "the slot holds something else by now");
-      } else if (readBack.kind === "cleared" && readBack.record.nonce === record.nonce) {
-        finish(task, "Done", "");
-      } else {
-        finish(task, "Failed", "the slot was not read back as it was written");
+      const { fences } = await worker.request({ op: "read-regions" });
+      const decision = decide(task, fences.get(task.nodeID), list, epochFloor);
+      switch (decision.kind) {
+        case "nothing-to-clear":
+          finish(task, "Done", "");
+          return;
+        case "wait":
+          finish(task, "Refused", decision.detail);
+          return;
+        case "clear":
+          await replace(task, decision);
+          return;
       }
     } catch (error) {
       finish(task, "Failed", error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  async function replace(
+    task: SlotTask,
+    { expected, record }: ClearingDecision & { readonly kind: "clear" },
+  ): Promise<void> {
+    const { replaced, readBack } = await worker.request({ op: "replace-fence", expected, record });
+    if (!replaced && task.kind === "Repair") {
+      finish(task, "Done", "the slot can be read by now");
+    } else if (!replaced) {
+      finish(task, "Refused", "the slot holds something else by now");
+    } else if (readBack.kind === "cleared" && readBack.record.nonce === record.nonce) {
+      finish(task, "Done", "");
+    } else {
+      finish(task, "Failed", "the slot was not read back as it was written");
     }
   }
 
@@ -118,18 +143,8 @@ export function createSlotTasks(options: SlotTasksOptions): SlotTasks {
         return;
       }
       const { task, startedMs } = asked;
-      const decision = decide(task, { startedMs, openRequestUIDs }, epochFloor);
-      switch (decision.kind) {
-        case "nothing-to-clear":
-          finish(task, "Done", "");
-          return;
-        case "wait":
-          finish(task, "Refused", decision.detail);
-          return;
-        case "clear":
-          void clear(task, decision);
-          return;
-      }
+      keepOnly(task.nodeName, openRequestUIDs);
+      void carryOut(task, { startedMs, openRequestUIDs }, epochFloor);
     },
   };
 }
