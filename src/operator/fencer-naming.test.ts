@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Cluster, M_MS, rowOf } from "./scenarios/cluster.ts";
+import { bootOf, Cluster, M_MS, rowOf } from "./scenarios/cluster.ts";
 
 test("never the target, nor a node that is itself to be fenced, leaving, fenced or silent", () => {
   const cluster = new Cluster({ nodes: 7 });
@@ -177,6 +177,70 @@ test("a place that is free again goes to one that waits", () => {
   cluster.reportProven("worker-1", "worker-1");
   cluster.settle();
   assert.equal(cluster.fencer("worker-2"), "worker-3");
+});
+
+test("a message that has been durable for M holds no place, and one that is newer does", () => {
+  const cluster = new Cluster({ nodes: 4 });
+  cluster.createRemediation("one", { nodeName: "worker-1" });
+  cluster.pass(1_000);
+  cluster.createRemediation("two", { nodeName: "worker-4" });
+  cluster.pass(3 * M_MS);
+  assert.deepEqual([cluster.fencer("one"), cluster.fencer("two")], ["worker-2", ""]);
+  cluster.reportDurable("one", "worker-1", { missing: ["the kubelet has told another boot"] });
+  cluster.pass(M_MS);
+  assert.equal(cluster.fencer("two"), "");
+  // Addressed anew: this one has yet to kill.
+  cluster.reportDurable("one", "worker-1", { epoch: 2, bootID: bootOf("worker-1", 2) });
+  cluster.pass(M_MS + 1_000);
+  assert.equal(cluster.fencer("two"), "");
+  cluster.pass(1_000);
+  assert.notEqual(cluster.fencer("two"), "");
+  assert.equal(cluster.status("one").phase, "FencingInProgress");
+  assert.notEqual(cluster.fencer("one"), "");
+});
+
+test("a message holds its place for the M that its fencer counts by, where that is longer", () => {
+  const cluster = new Cluster({ nodes: 4 });
+  cluster.createRemediation("one", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.reportDurable("one", "worker-1", { boundSeconds: (2 * M_MS) / 1_000 });
+  cluster.settle();
+  cluster.createRemediation("two", { nodeName: "worker-4" });
+  cluster.pass(2 * M_MS);
+  assert.equal(cluster.fencer("two"), "");
+  cluster.pass(1_000);
+  assert.notEqual(cluster.fencer("two"), "");
+});
+
+test("one whose fencer has to be replaced holds a place again, until the message is reported anew", () => {
+  const cluster = new Cluster({ nodes: 6, config: { maxConcurrentFencing: 1 } });
+  cluster.createRemediation("one", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.reportDurable("one", "worker-1");
+  cluster.pass(M_MS + 1_000);
+  cluster.silence("worker-2");
+  cluster.pass(16_000);
+  assert.equal(cluster.fencer("one"), "worker-3");
+  cluster.createRemediation("two", { nodeName: "worker-4" });
+  cluster.pass(5_000);
+  assert.equal(cluster.fencer("two"), "");
+  cluster.reportDurable("one", "worker-1");
+  cluster.pass(1_000);
+  assert.notEqual(cluster.fencer("two"), "");
+});
+
+test("a further request for a node whose message holds no place needs none either", () => {
+  const cluster = new Cluster({ nodes: 6, config: { maxConcurrentFencing: 1 } });
+  cluster.createRemediation("one", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.reportDurable("one", "worker-1");
+  cluster.pass(M_MS + 1_000);
+  cluster.createRemediation("two", { nodeName: "worker-4" });
+  cluster.pass(1_000);
+  cluster.createRemediation("again", { nodeName: "worker-1" });
+  cluster.pass(1_000);
+  assert.notEqual(cluster.fencer("two"), "");
+  assert.notEqual(cluster.fencer("again"), "");
 });
 
 test("a second request for a node that is being fenced needs no place of its own", () => {

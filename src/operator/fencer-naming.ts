@@ -3,20 +3,23 @@ import type { SBDConfig } from "../api/sbd-config.ts";
 import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import { isFencing, isReporting, type OperatorMemory } from "./memory.ts";
-import { isOpen, nodeNameOf, outcomeOf, type Snapshot } from "./snapshot.ts";
+import { boundMsOf, isOpen, nodeNameOf, outcomeOf, type Snapshot } from "./snapshot.ts";
 
 /** A fencer that reports nothing new for longer is replaced. */
 const NO_PROGRESS_AFTER_MS = 30_000;
 
 /**
  * Whether another request of this device may be given a fencer now. Those that this leader has named
- * a fencer for count at once, in the same round and before its cache shows them.
+ * a fencer for count at once, in the same round and before its cache shows them. One whose message
+ * has been durable for M counts no more: it has killed what it could, and may wait for its proof for
+ * good.
  */
 export function hasFencingPlace(
   snapshot: Snapshot,
   memory: OperatorMemory,
   config: SBDConfig,
   remediation: SBDRemediation,
+  nowMs: number,
 ): boolean {
   const nodesOnDevice = snapshot.sbdNodes.filter(
     ({ spec }) => spec.configName === config.metadata.name,
@@ -24,16 +27,35 @@ export function hasFencingPlace(
   const most =
     config.spec.maxConcurrentFencing ?? Math.max(1, Math.ceil(nodesOnDevice.length / 2) - 1);
   const onDevice = new Set(nodesOnDevice.map(({ spec }) => spec.nodeName));
-  const beingFenced = new Set(
-    snapshot.remediations
-      .filter((other) => {
-        const named = memory.requests.get(other.metadata.uid ?? "")?.named.agent ?? "";
-        return isOpen(other) && (other.status.fencing?.agent ?? named) !== "";
-      })
-      .map((other) => nodeNameOf(other) ?? "")
-      .filter((nodeName) => onDevice.has(nodeName)),
+  const inHand = snapshot.remediations.filter((other) => {
+    const named = memory.requests.get(other.metadata.uid ?? "")?.named.agent ?? "";
+    return isOpen(other) && (other.status.fencing?.agent ?? named) !== "";
+  });
+  if (inHand.some((other) => nodeNameOf(other) === nodeNameOf(remediation))) {
+    return true;
+  }
+  const holding = inHand.filter((other) => !hasKilledByNow(other, memory, config, nowMs));
+  const places = new Set(
+    holding.map((other) => nodeNameOf(other) ?? "").filter((nodeName) => onDevice.has(nodeName)),
   );
-  return beingFenced.has(nodeNameOf(remediation) ?? "") || beingFenced.size < most;
+  return places.size < most;
+}
+
+/** By this leader's own clock, and by the longer contract where the target lives by another one. */
+function hasKilledByNow(
+  { metadata, status: { fencing } }: SBDRemediation,
+  memory: OperatorMemory,
+  config: SBDConfig,
+  nowMs: number,
+): boolean {
+  const durable = memory.requests.get(metadata.uid ?? "")?.durable ?? null;
+  const boundMs = Math.max(boundMsOf(config), (fencing?.boundSeconds ?? 0) * 1_000);
+  return (
+    fencing?.state === "Durable" &&
+    durable !== null &&
+    durable.epoch === (fencing.epoch ?? 0) &&
+    nowMs - durable.sinceMs > boundMs
+  );
 }
 
 /**

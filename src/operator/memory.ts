@@ -1,4 +1,5 @@
 import type { SBDNode } from "../api/sbd-node.ts";
+import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /**
@@ -25,6 +26,8 @@ export type RequestMemory = {
   /** The last thing its fencer reported, and when that was new. */
   readonly progress: string;
   readonly progressMs: number;
+  /** The message that its fencer reported durable last, and since when. */
+  readonly durable: { readonly epoch: number; readonly sinceMs: number } | null;
   /** Agents that were named and failed or fell silent. */
   readonly spent: readonly string[];
   /** When a fencer was last replaced or withdrawn: a write of it may be in flight for M. */
@@ -79,11 +82,25 @@ export function noteReports(
       fencer,
       progress,
       progressMs: known?.progress === progress ? known.progressMs : nowMs,
+      durable: durableMessage(known, status.fencing, nowMs),
       spent: known?.spent ?? [],
       replacedMs: wasReplaced(known, fencer) ? nowMs : (known?.replacedMs ?? null),
     });
   }
   return { reports, fencers, requests };
+}
+
+/** Another epoch is another message, addressed anew, though nobody saw it being written. */
+function durableMessage(
+  known: RequestMemory | undefined,
+  fencing: SBDRemediation["status"]["fencing"],
+  nowMs: number,
+): RequestMemory["durable"] {
+  const before = known?.durable ?? null;
+  const epoch = fencing?.epoch ?? 0;
+  return fencing?.state !== "Durable" || before?.epoch === epoch
+    ? before
+    : { epoch, sinceMs: nowMs };
 }
 
 /**

@@ -126,7 +126,7 @@ function keepFencing(
 ): ReconcileStep {
   const fencing = remediation.status.fencing;
   const named = fencing?.agent ?? "";
-  if (named === "" && !hasFencingPlace(snapshot, memory, config, remediation)) {
+  if (named === "" && !hasFencingPlace(snapshot, memory, config, remediation, moment.nowMs)) {
     const message = "waiting: as many nodes as maxConcurrentFencing allows are being fenced";
     return { actions: showMoment(remediation, "started", message, moment.wall), memory };
   }
