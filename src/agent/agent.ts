@@ -11,7 +11,7 @@ import { pushDeadline } from "./deadline.ts";
 import type { AgentState } from "./agent-state.ts";
 import { acknowledgeOverdue, afterAcknowledgement, latchMarked, rebootAgain } from "./latching.ts";
 import { proceedLeaving, startLeaving } from "./leaving.ts";
-import { newStart } from "./heartbeat.ts";
+import { newStartAfterFailure } from "./heartbeat.ts";
 import { beginPass } from "./pass-schedule.ts";
 import { heartbeatWritten, passFailed, passRead } from "./pass.ts";
 import { log, refuseToServe, follow, type Step } from "./step.ts";
@@ -58,7 +58,7 @@ export function stepAgent(state: AgentState, event: AgentEvent, nowMs: number): 
     case "regions-failed":
       return log(state, "debug", `reading the peers failed: ${event.error}`);
     case "disk-worker-replaced":
-      return { state: { ...newStart(state), pass: { kind: "idle" } }, effects: [] };
+      return { state: { ...newStartAfterFailure(state), pass: { kind: "idle" } }, effects: [] };
     case "first-read-kept":
       return {
         state:

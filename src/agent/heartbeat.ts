@@ -7,16 +7,17 @@ import { isArmed, type AgentState } from "./agent-state.ts";
 const STARTS_PER_PROCESS = 0x1_0000;
 
 /**
- * A new uninterrupted sequence of heartbeats, after a write whose fate is unknown. The sequence goes
- * on, so that a start ID which comes round again after 65536 failed writes repeats no heartbeat.
+ * A new uninterrupted sequence of heartbeats: readers take each one of a sequence as proof that the one
+ * before it had landed when this one's uptime was sampled. The sequence number goes on, so that a
+ * start ID which comes round again after 65536 starts repeats no heartbeat.
  */
 export function newStart(state: AgentState): AgentState {
-  return {
-    ...state,
-    starts: (state.starts + 1) % STARTS_PER_PROCESS,
-    lastWritten: null,
-    unconfirmedWrite: true,
-  };
+  return { ...state, starts: (state.starts + 1) % STARTS_PER_PROCESS };
+}
+
+/** After a write whose fate is unknown: it may still land. */
+export function newStartAfterFailure(state: AgentState): AgentState {
+  return { ...newStart(state), lastWritten: null, unconfirmedWrite: true };
 }
 
 /** The next heartbeat of this start. */

@@ -3,13 +3,13 @@ import { pushDeadline } from "./deadline.ts";
 import { pinDevice } from "./device-pinning.ts";
 import type { LatchMark } from "./effect.ts";
 import type { AgentEvent } from "./event.ts";
-import { newStart, nextHeartbeat } from "./heartbeat.ts";
+import { newStart, newStartAfterFailure, nextHeartbeat } from "./heartbeat.ts";
 import { latch } from "./latching.ts";
 import { verifyLeaving } from "./leaving.ts";
 import { whyNotOurDevice } from "./own-device.ts";
 import { noteFenceSlot } from "./own-fence-slot.ts";
 import { bareMessagesIn, judgeMessage, type MessageVerdict } from "./own-message.ts";
-import { judgeOwnSlot } from "./own-slot.ts";
+import { holdsLastWritten, judgeOwnSlot } from "./own-slot.ts";
 import { follow, log, refuseToServe, type Step } from "./step.ts";
 import { seconds } from "../timing/contract.ts";
 import { standInForPass } from "./vouching.ts";
@@ -76,7 +76,7 @@ export function passFailed(
   if (pass.kind === "idle" || pass.pass !== event.pass || isSilent(state)) {
     return { state, effects: [] };
   }
-  const next = pass.kind === "writing" ? newStart(state) : state;
+  const next = pass.kind === "writing" ? newStartAfterFailure(state) : state;
   return finishPass(next, pass.startedMs, { detail: event.error, vouchable: false });
 }
 
@@ -175,7 +175,9 @@ function beat(state: AgentState, event: PassRead, before: Trouble | null, nowMs:
     throw new Error("A heartbeat is written in a pass, on a known device");
   }
   const slot = judgeOwnSlot(state, event.heartbeat, nowMs, device.timing.msgwaitMs);
-  const judged: AgentState = { ...state, ownSlot: slot.next };
+  // A heartbeat that was lost, or overwritten by a late one, must not seem to have landed later.
+  const unbroken = holdsLastWritten(state, event.heartbeat) ? state : newStart(state);
+  const judged: AgentState = { ...unbroken, ownSlot: slot.next };
   const trouble = bothTroubles(before, slot.trouble);
   if (slot.action === "conflict") {
     const finished = finishPass(judged, pass.startedMs, slot.trouble);

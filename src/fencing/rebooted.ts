@@ -45,7 +45,7 @@ function laterBoot(fence: FenceCase): LaterBoot | null {
   const acknowledgement = acknowledgementFor(fence);
   const fromMs = countFromMs(fence);
   const pausable = fence.cluster?.pausableNodes === "Refuse";
-  for (const { record, moved, bootMinMs, firstShownMs } of otherBoots(fence)) {
+  for (const { record, moved, bootMinMs, bootMaxMs, firstShownMs } of otherBoots(fence)) {
     const evidence = {
       kind: "Rebooted",
       bootID: targetBootID,
@@ -61,7 +61,8 @@ function laterBoot(fence: FenceCase): LaterBoot | null {
         provenFromMs: acknowledgement.seenMs,
       };
     }
-    if (!pausable && bootMinMs > fromMs) {
+    // Bounds that contradict each other rest on something that is not so.
+    if (!pausable && bootMinMs > fromMs && bootMinMs <= bootMaxMs) {
       return {
         evidence: {
           ...evidence,

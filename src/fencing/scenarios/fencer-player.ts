@@ -4,7 +4,7 @@ import type { FencerEffect } from "../fencer-step.ts";
 import { stepFencer, type FencerEvent } from "../fencer.ts";
 import { initialFencerState, type FencerConfig, type FencerState } from "../fencer-state.ts";
 import { traceStep } from "./fencer-trace.ts";
-import { readNode, readRequest, type ScenarioCluster } from "./scenario-cluster.ts";
+import { isConfirmed, readNode, readRequest, type ScenarioCluster } from "./scenario-cluster.ts";
 import { GARBAGE, readRegion, storeFence, type ScenarioDevice } from "./scenario-device.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -131,9 +131,10 @@ export function createFencerPlayer(
     }
   }
 
-  /** The leader raises the taint once the fencer has reported that its message stands. */
+  /** The leader raises the taint once the fencer's message stands, or for an administrator's word. */
   function haveTainted(): void {
-    if (player.state.message.kind === "standing" && cluster.raises && player.apiMs !== null) {
+    const wanted = player.state.message.kind === "standing" || isConfirmed(cluster);
+    if (wanted && cluster.raises && player.apiMs !== null) {
       timeline.at(timeline.nowMs() + player.apiMs, () => {
         cluster.noExecute = true;
       });

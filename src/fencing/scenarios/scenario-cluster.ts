@@ -18,7 +18,7 @@ export type ScenarioCluster = {
   unarmedBootID: string;
   /** The taint stands with effect NoExecute. */
   noExecute: boolean;
-  /** The leader raises it once a message stands. */
+  /** The leader raises it once a message stands or an administrator has spoken. */
   raises: boolean;
   /** Proofs are recorded. */
   records: boolean;
@@ -55,6 +55,11 @@ export function readRequest(
     epoch: cluster.epoch,
     confirmation: cluster.confirmations.get(uid) ?? null,
   };
+}
+
+/** An administrator has spoken for an open request. */
+export function isConfirmed({ confirmations, requests }: ScenarioCluster): boolean {
+  return [...confirmations].some(([uid, word]) => word.requestUID === uid && requests.has(uid));
 }
 
 export function readNode(cluster: ScenarioCluster): Omit<NodeReading, "startedMs" | "endedMs"> {

@@ -260,6 +260,10 @@ export function createScenarioPlay(): ScenarioPlay {
 
   function confirm(line: CommandLine): void {
     const uid = line.word("a request");
+    if (line.flag("withdrawn")) {
+      cluster.confirmations.delete(uid);
+      return;
+    }
     cluster.confirmations.set(uid, {
       requestUID: line.value("uid") ?? uid,
       bootID: line.value("boot") ?? "A",
