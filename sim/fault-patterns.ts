@@ -11,6 +11,7 @@ import type { Schedule } from "./schedule.ts";
  *                     and killed just before the watchdog fires: lives as long as a node can
  * - `crash-loop`      ordered dead without storage, and its agent dies and starts again and again
  * - `slow-return`     reboots before it is ordered dead, and beats on a slow path
+ * - `lost-heartbeat`  reboots just before the message; a heartbeat is lost, the next one slow
  * - `dumb-reboot`     reboots before it is ordered dead, and its agent does not come back
  * - `leave-in-haste`  a rollout reaches it without storage, and somebody wants it dead
  * - `leave-unheard`   its `leaving` is lost, its next agent late, and somebody wants it dead
@@ -73,6 +74,17 @@ const PATTERNS = {
     [0, "reset"],
     [random.between(3_000, 30_000), "request"],
   ],
+  "lost-heartbeat": ({ random, schedule }: Draw): Step[] => {
+    const backMs = random.between(28_000, 45_000);
+    const slowMs = Math.round(schedule.timeoutMs * random.between(0.1, 0.3));
+    return [
+      [0, "agent-away", backMs],
+      [1, "reset"],
+      [random.between(8_000, 26_000), "request"],
+      [backMs + random.between(100, 1_000), "lost-write", 0, 1],
+      [backMs + random.between(1_000, 2_000), "path-slow", 2 * slowMs, slowMs],
+    ];
+  },
   "dumb-reboot": ({ random, msgwaitMs }: Draw): Step[] => [
     [0, "agent-away", msgwaitMs * 3],
     [1, random.pick(["reset", "agent-kill"] as const)],

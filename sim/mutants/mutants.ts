@@ -464,11 +464,28 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: `${FENCING}/rebooted.ts`,
-        find: "    if (!pausable && bootMinMs > fromMs) {",
+        find: "    if (!pausable && bootMinMs > fromMs && bootMinMs <= bootMaxMs) {",
         replace: "    if (!pausable && bootMinMs > -1e18) {",
       },
     ],
     hint: { pattern: "slow-return", promise: "rough" },
+  },
+  {
+    name: "lost-heartbeat-counts-as-landed",
+    says: "goes on under one start after a lost heartbeat, and its reader dates the boot by it",
+    patches: [
+      {
+        file: `${AGENT}/pass.ts`,
+        find: "holdsLastWritten(state, event.heartbeat) ? state : newStart(state)",
+        replace: "holdsLastWritten(state, event.heartbeat) || nowMs >= 0 ? state : newStart(state)",
+      },
+      {
+        file: `${FENCING}/rebooted.ts`,
+        find: " && bootMinMs <= bootMaxMs",
+        replace: "",
+      },
+    ],
+    hint: { pattern: "lost-heartbeat", promise: "rough" },
   },
   {
     name: "bounded-without-the-nodes-boot",
