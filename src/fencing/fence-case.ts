@@ -48,8 +48,20 @@ export type NodeKnowledge = {
 };
 
 /** Times count from the later of the message being durable and the request's own finalizer. */
-export function countFromMs(fence: FenceCase): number {
-  return Math.max(fence.message.durableMs, fence.request.finalizerMs);
+export function countFromMs({ message, request }: FenceCase): number {
+  return countsFromMs(message.record, message.durableMs, request);
+}
+
+/**
+ * A message that was written for the request came after its finalizer, whenever this fencer has heard
+ * of that: one that takes over has heard late.
+ */
+export function countsFromMs(
+  record: FenceRecord,
+  durableMs: number,
+  request: { readonly uid: string; readonly finalizerMs: number },
+): number {
+  return record.requestUID === request.uid ? durableMs : Math.max(durableMs, request.finalizerMs);
 }
 
 export function targetSlot(fence: FenceCase): SlotSighting | undefined {

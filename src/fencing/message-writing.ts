@@ -2,6 +2,7 @@ import { recordIn, sameFenceSlot, type Sightings } from "../observation/sighting
 import type { FenceRecord, FenceSlot } from "../protocol/fence-record.ts";
 import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
 import { movedLate } from "./bounded.ts";
+import { countsFromMs } from "./fence-case.ts";
 import { fenceCase, targetTiming } from "./fencer-case.ts";
 import type { FencerState, MessageState, OpenRequest } from "./fencer-state.ts";
 import type { FencerMoment, FencerStep } from "./fencer-step.ts";
@@ -143,7 +144,7 @@ function adopt(state: FencerState, nowMs: number): FencerState {
     return state;
   }
   const { record } = sight.slot;
-  const fromMs = Math.max(sight.shownMs, request.finalizerMs);
+  const fromMs = countsFromMs(record, sight.shownMs, request);
   if (record.targetBootID !== boot.bootID && beganBefore(state, boot, fromMs)) {
     return state;
   }
