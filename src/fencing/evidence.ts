@@ -22,7 +22,7 @@ export type Evidence =
 export type Missing = { readonly code: MissingCode; readonly detail: string };
 
 /**
- * - `NO_MESSAGE`       no message stands, and nobody vouches for the boot that the Node tells
+ * - `NO_MESSAGE`       no message stands, and no administrator has spoken
  * - `NO_AUTHORITY`     nobody answers for the cluster, so time alone proves nothing
  * - `PAUSABLE`         the nodes may be paused, so time alone proves nothing
  * - `MSGWAIT`          M has not passed

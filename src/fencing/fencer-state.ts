@@ -48,7 +48,10 @@ export type OpenRequest = {
   readonly askedMs: number | null;
   /** Start of the newest GET that was answered; an older answer that comes after it is old news. */
   readonly answeredMs: number | null;
+  /** As the newest answer has it: one that is taken back counts no more. */
   readonly confirmation: ManualConfirmation | null;
+  /** End of the first of the unbroken answers with that word. */
+  readonly confirmedMs: number | null;
   /** Epochs of the messages that speak for it: written after its finalizer, or in its name. */
   readonly epochs: readonly number[];
   readonly missing: readonly Missing[];

@@ -7,8 +7,8 @@ import { fenceCase } from "./fencer-case.ts";
 import { unfencableNow } from "./fencer-report.ts";
 import type { FencerState, OpenRequest } from "./fencer-state.ts";
 import { recordIn } from "../observation/sightings.ts";
-import { missing, type Verdict } from "./evidence.ts";
-import { judgeDeath, judgeWord } from "./judgement.ts";
+import type { Verdict } from "./evidence.ts";
+import { judgeDeath, judgeWordAlone } from "./judgement.ts";
 import { tendMessage, writeFailed, written } from "./message-writing.ts";
 import { askAgain, learnNode, learnRequest } from "./questions.ts";
 import { acceptRequest, isGranted, openRequests, updateRequest } from "./requests.ts";
@@ -131,17 +131,17 @@ function judgeRequests(state: FencerState, nowMs: number): FencerState {
 
 /**
  * Where no message stands, be it that no boot can be addressed or that nothing can be written, only
- * an administrator's word is left: for the boot that the Node tells now, and the slot too if it
- * shows one.
+ * an administrator's word is left.
  */
 function judgeWithoutMessage(state: FencerState, request: OpenRequest, nowMs: number): Verdict {
-  const { node, config, sightings } = state;
-  const shown = recordIn(sightings.heartbeats.get(config.target.nodeID));
-  const fresh = node !== null && nowMs - node.last.startedMs <= config.contract.timeoutMs;
-  const bootID = fresh && node.last.nodeUID !== null ? node.last.bootID : "";
-  return bootID === "" || (shown !== null && shown.bootID !== bootID)
-    ? missing("NO_MESSAGE", "no fence message stands")
-    : judgeWord(request.confirmation, request.uid, bootID);
+  const { config, node, sightings } = state;
+  return judgeWordAlone({
+    cluster: config.cluster,
+    node,
+    request,
+    shown: recordIn(sightings.heartbeats.get(config.target.nodeID)),
+    freshFromMs: nowMs - config.contract.timeoutMs,
+  });
 }
 
 /** A proof is declared by the fencer that is named now, as a fresh GET has shown. */

@@ -1,9 +1,11 @@
+import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
 import type { ManualConfirmation } from "./authority.ts";
 import { judgeAcknowledged } from "./acknowledged.ts";
 import { judgeBounded } from "./bounded.ts";
-import { wanting, type Missing, type Verdict } from "./evidence.ts";
-import { countFromMs, type FenceCase } from "./fence-case.ts";
-import { bootsOfTheMachine, lacksNode, lacksOneMachine } from "./node-lacks.ts";
+import { missing, wanting, type Missing, type Verdict } from "./evidence.ts";
+import { countFromMs, type FenceCase, type NodeKnowledge } from "./fence-case.ts";
+import type { OpenRequest } from "./fencer-state.ts";
+import { bootsOfTheMachine, lacksNode, lacksNodeSince, lacksOneMachine } from "./node-lacks.ts";
 import { judgeRebooted } from "./rebooted.ts";
 
 /** Asks every row of the evidence table, the strongest first; one proof is enough. */
@@ -40,8 +42,52 @@ function judgeConfirmed(fence: FenceCase): Verdict {
   return word.kind === "missing" || lacks.length === 0 ? word : wanting(lacks);
 }
 
+/** What there is to judge a word by where no message stands. */
+export type WordAlone = Pick<FenceCase, "cluster" | "node"> & {
+  readonly request: Pick<OpenRequest, "uid" | "confirmation" | "confirmedMs">;
+  /** What the target's slot shows. */
+  readonly shown: HeartbeatRecord | null;
+  /** What the Node told before is too old. */
+  readonly freshFromMs: number;
+};
+
+/**
+ * No message says whose death is asked for, so the boot in the word is to be the one that the Node
+ * tells, and the slot too if it shows one; and all that is asked of the Node counts from the word.
+ */
+export function judgeWordAlone(word: WordAlone): Verdict {
+  const { cluster, node, request, shown, freshFromMs } = word;
+  const { confirmation, confirmedMs } = request;
+  if (confirmation?.requestUID !== request.uid || confirmedMs === null) {
+    return missing("NO_MESSAGE", "no fence message stands");
+  }
+  const { bootID } = confirmation;
+  const boots = new Set([bootID]);
+  const lacks = lacksNodeSince(
+    { cluster, node: watchedSince(node, confirmedMs) },
+    {
+      sinceMs: confirmedMs,
+      boots,
+      readFromMs: Math.max(confirmedMs, freshFromMs),
+      mayTell: boots,
+      whose: `the administrator's word is about ${bootID}`,
+    },
+  );
+  if (shown !== null && shown.bootID !== bootID) {
+    lacks.push(["OTHER_BOOT", `boot ${shown.bootID} has beaten in the target's slot`]);
+  }
+  return lacks.length > 0 ? wanting(lacks) : judgeWord(confirmation, request.uid, bootID);
+}
+
+/** Nobody has asked the Node before, so the taint may have gone and come between two looks. */
+function watchedSince(node: NodeKnowledge | null, sinceMs: number): NodeKnowledge | null {
+  return node === null || node.taintedMs === null
+    ? node
+    : { ...node, taintedMs: Math.max(node.taintedMs, sinceMs) };
+}
+
 /** An administrator's word counts for the request and the boot it names, and for no other. */
-export function judgeWord(
+function judgeWord(
   confirmation: ManualConfirmation | null,
   requestUID: string,
   deadBootID: string,

@@ -20,7 +20,34 @@ export function lacksNode(
   readFromMs: number,
   mayTell: ReadonlySet<string>,
 ): Lack[] {
-  const { cluster, node, message } = fence;
+  const { record, durableMs } = fence.message;
+  return lacksNodeSince(fence, {
+    sinceMs: durableMs,
+    boots: bootsOfTheMachine(fence),
+    readFromMs,
+    mayTell,
+    whose: `the message is addressed to ${record.targetBootID}`,
+  });
+}
+
+/** The machine that died, and what the Node must have told to be that one's. */
+export type NodeWanted = {
+  /** No reading begun since may have told any other boot than these. */
+  readonly sinceMs: number;
+  readonly boots: ReadonlySet<string>;
+  /** The Node must have been read from then on. */
+  readonly readFromMs: number;
+  /** The boots that the kubelet may have told last. */
+  readonly mayTell: ReadonlySet<string>;
+  /** For people: which boot it is about. */
+  readonly whose: string;
+};
+
+/** The same without a message, where a boot is known to be dead from elsewhere. */
+export function lacksNodeSince(
+  { cluster, node }: Pick<FenceCase, "cluster" | "node">,
+  { sinceMs, boots, readFromMs, mayTell, whose }: NodeWanted,
+): Lack[] {
   if (cluster === null) {
     return [];
   }
@@ -35,16 +62,11 @@ export function lacksNode(
   if (last.nodeUID === null || last.nodeUID !== node.nodeUID) {
     lacks.push(["NODE_UNKNOWN", "the Node is gone or another one than at the start"]);
   }
-  const known = bootsOfTheMachine(fence);
-  const since = [...told].filter(([, startedMs]) => startedMs >= message.durableMs);
-  const [stranger] = since.find(([bootID]) => !known.has(bootID)) ?? [];
+  const since = [...told].filter(([, startedMs]) => startedMs >= sinceMs);
+  const [stranger] = since.find(([bootID]) => !boots.has(bootID)) ?? [];
   const doubtful = mayTell.has(last.bootID) ? stranger : last.bootID;
   if (doubtful !== undefined) {
-    lacks.push([
-      "NODE_BOOT",
-      `the kubelet has told boot ${doubtful || "(none)"}, the message is addressed to ` +
-        message.record.targetBootID,
-    ]);
+    lacks.push(["NODE_BOOT", `the kubelet has told boot ${doubtful || "(none)"}, ${whose}`]);
   }
   if (!last.noExecute || taintedMs === null || last.startedMs - taintedMs < TAINT_STANDS_MS) {
     lacks.push(["TAINT", `the NoExecute taint has not stood for ${seconds(TAINT_STANDS_MS)}`]);

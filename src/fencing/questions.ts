@@ -1,6 +1,6 @@
 import type { NodeReading, RequestReading } from "./authority.ts";
 import type { NodeKnowledge } from "./fence-case.ts";
-import type { FencerState } from "./fencer-state.ts";
+import type { FencerState, OpenRequest } from "./fencer-state.ts";
 import type { FencerEffect, FencerStep } from "./fencer-step.ts";
 import { openRequests, updateRequest } from "./requests.ts";
 
@@ -20,9 +20,25 @@ export function learnRequest(
           answeredMs: reading.startedMs,
           grantedMs: reading.granted ? reading.startedMs : null,
           refusal: reading.detail,
-          confirmation: reading.confirmation ?? request.confirmation,
+          confirmation: reading.confirmation,
+          confirmedMs: confirmedSinceMs(request, reading),
         },
   );
+}
+
+function confirmedSinceMs(
+  { confirmation: before, confirmedMs }: OpenRequest,
+  { confirmation: now, endedMs }: RequestReading,
+): number | null {
+  if (now === null) {
+    return null;
+  }
+  const isSame =
+    before?.requestUID === now.requestUID &&
+    before.bootID === now.bootID &&
+    before.by === now.by &&
+    before.at === now.at;
+  return isSame ? confirmedMs : endedMs;
 }
 
 export function learnNode(state: FencerState, reading: NodeReading): FencerState {

@@ -25,6 +25,7 @@ export function acceptRequest(
     askedMs: null,
     answeredMs: null,
     confirmation: null,
+    confirmedMs: null,
     epochs: [],
     missing: [],
     proof: null,
