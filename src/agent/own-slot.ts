@@ -24,23 +24,21 @@ export function judgeOwnSlot(
 ): OwnSlotVerdict {
   const foreign = foreignBeat(state, slot);
   switch (state.ownSlot.kind) {
-    case "unclaimed":
-      return foreign === null
-        ? { next: { kind: "claimed", foreign: null }, action: "write", trouble: null }
-        : watch(foreign, nowMs, msgwaitMs);
+    case "unclaimed": {
+      const perhaps = foreign ?? (mayHideAnother(state, slot) ? UNREADABLE : null);
+      return perhaps === null ? CLAIM : watch(perhaps, nowMs, msgwaitMs);
+    }
     case "watching": {
       const { foreign: known, sinceMs } = state.ownSlot;
-      if (foreign === null) {
-        return { next: { kind: "claimed", foreign: null }, action: "write", trouble: null };
-      }
-      if (!sameForeignBeat(known, foreign)) {
+      if (foreign !== null && !sameForeignBeat(known, foreign)) {
         return isMovement(known, foreign)
           ? conflict(state, foreign)
           : watch(foreign, nowMs, msgwaitMs);
       }
-      return nowMs - sinceMs >= msgwaitMs
-        ? { next: { kind: "claimed", foreign: null }, action: "write", trouble: null }
-        : { ...watch(foreign, nowMs, msgwaitMs), next: state.ownSlot };
+      const isOwn = foreign === null && slot.kind === "heartbeat";
+      return isOwn || nowMs - sinceMs >= msgwaitMs
+        ? CLAIM
+        : { ...watch(known, nowMs, msgwaitMs), next: state.ownSlot };
     }
     case "claimed": {
       if (foreign !== null && state.ownSlot.foreign !== null) {
@@ -55,6 +53,26 @@ export function judgeOwnSlot(
       };
     }
   }
+}
+
+const CLAIM: OwnSlotVerdict = {
+  next: { kind: "claimed", foreign: null },
+  action: "write",
+  trouble: null,
+};
+
+/** What stands for an owner that a read did not show. */
+const UNREADABLE: ForeignBeat = { who: "somebody, unreadable", start: "unreadable", sequence: 0n };
+
+/**
+ * A torn read may hide a living owner. An agent that died in a write leaves the same behind, and the
+ * next one of that boot has no time to look: its watchdog is ticking.
+ */
+function mayHideAnother(state: AgentState, slot: HeartbeatSlot): boolean {
+  return (
+    (slot.kind === "unreadable" || slot.kind === "bare-fence") &&
+    !state.config.memory.unconfirmedWrite
+  );
 }
 
 /** The slot holds the last heartbeat that was seen to be written, where there is one. */
