@@ -3,6 +3,7 @@ import { API_VERSION } from "../api/group.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
 import { type Manifest, type Target, targetOf } from "./action.ts";
 import type { OperatorPlace } from "./config.ts";
+import type { KubePod } from "./kube-object.ts";
 import { excluding, fieldOf } from "./pod-parts.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -16,6 +17,11 @@ const DEVICE_VOLUME = "sbd-block-device";
 const REPLICAS = 2;
 /** A fencer on a lost node is of no use there. */
 const LEAVES_LOST_NODE_AFTER_SECONDS = 30;
+
+/** Whether a pod is of the Deployment of a config. */
+export function isFencerPod({ metadata: { labels } }: KubePod, configName: string): boolean {
+  return labels?.["app"] === APP && labels[CONFIG_LABEL] === configName;
+}
 
 /** What is wanted of Deployments; like any other action, on the version it was decided on. */
 export type DeploymentAction =

@@ -40,7 +40,10 @@ export type KubePod = {
       readonly tolerationSeconds?: number;
     }[];
   };
-  readonly status?: { readonly phase?: string };
+  readonly status?: {
+    readonly phase?: string;
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
 };
 
 export type KubeVolumeAttachment = {

@@ -1,6 +1,8 @@
+import { fencerNameOf } from "../api/fencer-name.ts";
 import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
-import type { Snapshot } from "./snapshot.ts";
+import { bootIDOf } from "./kube-object.ts";
+import { nodeNamed, nodeNameOf, slotsOfNode, type Snapshot } from "./snapshot.ts";
 
 /**
  * What a leader remembers between reconciles, on its own unslewed clock. Losing it with the process
@@ -30,12 +32,24 @@ export type RequestMemory = {
   readonly durable: { readonly epoch: number; readonly sinceMs: number } | null;
   /** Agents that were named and failed or fell silent. */
   readonly spent: readonly string[];
+  /**
+   * Every fencer that may have been named for it, or for another request for the same node, by name and
+   * boots. Where somebody else has named one, whom he named before is not known: then everybody.
+   */
+  readonly fencers: ReadonlyMap<string, FencerInBoot>;
   /** When a fencer was last replaced or withdrawn: a write of it may be in flight for M. */
   readonly replacedMs: number | null;
 };
 
 /** A fencer and `agentNamedTime`; both empty where nobody was named yet. */
 export type NamedFencer = { readonly agent: string; readonly namedTime: string };
+
+/** A fencer, and what its SBDNode and its Node told of its boot when it was seen; empty = nothing. */
+export type FencerInBoot = {
+  readonly name: string;
+  readonly agentBootID: string;
+  readonly nodeBootID: string;
+};
 
 const NOBODY: NamedFencer = { agent: "", namedTime: "" };
 
@@ -69,7 +83,8 @@ export function noteReports(
     fencers.set(metadata.name, known?.seen === seen ? known : { seen, atMs: nowMs });
   }
   const requests = new Map<string, RequestMemory>();
-  for (const { metadata, status } of snapshot.remediations) {
+  for (const remediation of snapshot.remediations) {
+    const { metadata, status } = remediation;
     const uid = metadata.uid ?? "";
     const known = memory.requests.get(uid);
     const progress = JSON.stringify(status.fencing ?? null);
@@ -84,10 +99,74 @@ export function noteReports(
       progressMs: known?.progress === progress ? known.progressMs : nowMs,
       durable: durableMessage(known, status.fencing, nowMs),
       spent: known?.spent ?? [],
+      fencers: fencersOf(remediation, known, fencer, snapshot),
       replacedMs: wasReplaced(known, fencer) ? nowMs : (known?.replacedMs ?? null),
     });
   }
-  return { reports, fencers, requests };
+  return { reports, fencers, requests: shareFencers(requests, snapshot) };
+}
+
+function fencersOf(
+  remediation: SBDRemediation,
+  known: RequestMemory | undefined,
+  now: NamedFencer,
+  snapshot: Snapshot,
+): ReadonlyMap<string, FencerInBoot> {
+  const fencers = known?.fencers ?? new Map<string, FencerInBoot>();
+  const before = known?.fencer ?? NOBODY;
+  const isNamedAnew =
+    now.namedTime !== before.namedTime || (now.agent !== "" && now.agent !== before.agent);
+  if (!isNamedAnew) {
+    return fencers;
+  }
+  const names = isSame(now, known?.named ?? NOBODY)
+    ? [now.agent]
+    : everybodyOn(remediation.status.fencing?.configName, snapshot);
+  const target = nodeNameOf(remediation);
+  return new Map([
+    ...fencers,
+    ...names
+      .filter((name) => name !== target)
+      .map((name): [string, FencerInBoot] => {
+        const node = nodeNamed(snapshot, name);
+        const agentBootID = slotsOfNode(snapshot, name)[0]?.status.bootID ?? "";
+        const nodeBootID = node === null ? "" : bootIDOf(node);
+        return [`${name} ${agentBootID} ${nodeBootID}`, { name, agentBootID, nodeBootID }];
+      }),
+  ]);
+}
+
+function everybodyOn(configName: string | undefined, snapshot: Snapshot): readonly string[] {
+  const agents = snapshot.sbdNodes
+    .filter(({ spec }) => spec.configName === configName)
+    .map(({ spec }) => spec.nodeName);
+  return configName === undefined ? agents : [...agents, fencerNameOf(configName)];
+}
+
+/** One message stands for all requests for a node, so whoever wrote for one has written for each. */
+function shareFencers(
+  requests: ReadonlyMap<string, RequestMemory>,
+  { remediations }: Snapshot,
+): ReadonlyMap<string, RequestMemory> {
+  const byNode = new Map<string, Map<string, FencerInBoot>>();
+  for (const remediation of remediations) {
+    const nodeName = nodeNameOf(remediation) ?? "";
+    const fencers = byNode.get(nodeName) ?? new Map<string, FencerInBoot>();
+    byNode.set(nodeName, fencers);
+    for (const [key, fencer] of requests.get(remediation.metadata.uid ?? "")?.fencers ?? []) {
+      fencers.set(key, fencer);
+    }
+  }
+  const shared = new Map<string, RequestMemory>();
+  for (const remediation of remediations) {
+    const uid = remediation.metadata.uid ?? "";
+    const own = requests.get(uid);
+    const fencers = byNode.get(nodeNameOf(remediation) ?? "");
+    if (own !== undefined && fencers !== undefined) {
+      shared.set(uid, { ...own, fencers });
+    }
+  }
+  return shared;
 }
 
 /** Another epoch is another message, addressed anew, though nobody saw it being written. */

@@ -1,12 +1,14 @@
+import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import { REMEDIATION_FINALIZER } from "../api/remediation-names.ts";
 import { type Action, targetOf } from "./action.ts";
 import { candidatesFor } from "./fencer-naming.ts";
 import { bootIDOf, type KubeNode } from "./kube-object.ts";
-import type { OperatorMemory } from "./memory.ts";
+import { lateWriters } from "./late-writers.ts";
+import { isReporting, type OperatorMemory } from "./memory.ts";
 import { releaseTaints } from "./node-taints.ts";
 import type { ReconcileStep } from "./reconcile-step.ts";
-import { orderSlotWork, type SlotWorkProgress } from "./slot-task.ts";
+import { isDone, orderSlotWork, type SlotWorkProgress } from "./slot-task.ts";
 import {
   boundMsOf,
   configNamed,
@@ -96,22 +98,59 @@ function clearMessage(
     sinceMs !== null && moment.nowMs - sinceMs < boundMsOf(config);
   const bootID = bootIDOf(node);
   const superseded = fencing?.bootID !== undefined && bootID !== "" && bootID !== fencing.bootID;
+  const isRecent = lately(known?.deletingMs ?? moment.nowMs);
+  const late = lateWriters(remediation, config, snapshot, memory, moment);
   // A fencer that holds a grant from before the deletion may be addressing the new boot just now.
-  if (superseded && !lately(known?.deletingMs ?? moment.nowMs)) {
+  if (superseded && !isRecent && late.length === 0) {
+    return DONE;
+  }
+  const work = { id: `clear-${remediation.metadata.uid ?? ""}`, kind: "Clear" } as const;
+  if (isDone(work, snapshot)) {
     return DONE;
   }
   // The present fencer is asked first: its queue is in order, so a write of its own in flight lands
   // before the clearing. Of one that was replaced, or is not there to clear, a write may be in flight
-  // until it has to be dead or back.
+  // until it has to be dead, or is back.
   const candidates = candidatesFor(snapshot, memory, config, remediation, moment.nowMs);
   const fencer = fencing?.agent ?? "";
   const isPresent = fencer === "" || candidates.some(({ spec }) => spec.nodeName === fencer);
-  if (
-    lately(known?.replacedMs ?? null) ||
-    (!isPresent && lately(known?.deletingMs ?? moment.nowMs))
-  ) {
+  if (lately(known?.replacedMs ?? null) || (!isPresent && isRecent)) {
     return { kind: "wait", actions: [] };
   }
-  const work = { id: `clear-${remediation.metadata.uid ?? ""}`, kind: "Clear" } as const;
-  return orderSlotWork(work, slot, candidates, fencer, snapshot, moment.wall);
+  const awaited = late.filter((name) => !isPresent || name !== fencer);
+  if (awaited.length > 0) {
+    return { kind: "wait", actions: sayAwaited(remediation, awaited, moment) };
+  }
+  const able = candidates.length > 0 || isRecent ? candidates : itself(slot, memory, moment);
+  return orderSlotWork(work, slot, able, fencer, snapshot, moment.wall);
+}
+
+/** Where nobody else is left the target's own agent clears: it beats, so no message there is for it. */
+function itself(slot: SBDNode, memory: OperatorMemory, { nowMs }: Moment): readonly SBDNode[] {
+  const { metadata, status } = slot;
+  const isAble =
+    metadata.deletionTimestamp === undefined &&
+    status.leaving !== true &&
+    status.fenced !== true &&
+    isReporting(memory, slot, nowMs);
+  return isAble ? [slot] : [];
+}
+
+function sayAwaited(
+  remediation: SBDRemediation,
+  awaited: readonly string[],
+  { wall }: Moment,
+): readonly Action[] {
+  const message =
+    `a fence message of ${awaited.join(", ")} may still reach the device: waiting until each has ` +
+    "looked at it again, has started anew, or its Node is deleted";
+  return remediation.status.message === message
+    ? []
+    : [
+        {
+          type: "patch-remediation-status",
+          target: targetOf(remediation),
+          status: { message, lastUpdateTime: wall },
+        },
+      ];
 }

@@ -23,8 +23,7 @@ export function orderSlotWork(
   snapshot: Snapshot,
   wall: string,
 ): SlotWorkProgress {
-  const results = snapshot.sbdNodes.flatMap(({ status }) => status.slotTaskResults ?? []);
-  if (results.some((result) => result.id === id && result.state === "Done")) {
+  if (isDone({ id, kind }, snapshot)) {
     return { kind: "done" };
   }
   const present = candidates.find(({ spec }) => spec.nodeName === preferred);
@@ -39,4 +38,11 @@ export function orderSlotWork(
     kind: "wait",
     actions: [{ type: "patch-sbd-node-status", target: targetOf(slot), status: { slotTask } }],
   };
+}
+
+/** Some agent says that it has done it. */
+export function isDone({ id }: SlotWork, { sbdNodes }: Snapshot): boolean {
+  return sbdNodes.some(({ status }) =>
+    status.slotTaskResults?.some((result) => result.id === id && result.state === "Done"),
+  );
 }

@@ -36,7 +36,10 @@ function guardStatus(before: SBDRemediation, status: object, decidedOn: Snapshot
     const isFinal =
       type === "Succeeded" ? was !== "Unknown" : type === "FencingSucceeded" && was === "True";
     assert.ok(conditions === undefined || now !== undefined, `${type} was lost`);
-    assert.ok(!isFinal || now === was, `${type} went from ${was} to ${now}`);
+    assert.ok(
+      conditions === undefined || !isFinal || now === was,
+      `${type} went from ${was} to ${now}`,
+    );
   }
   const holds = (type: string): boolean =>
     conditions?.some((condition) => condition.type === type && condition.status === "True") ??

@@ -1,0 +1,136 @@
+import { fencerNameOf } from "../api/fencer-name.ts";
+import type { SBDConfig } from "../api/sbd-config.ts";
+import type { SBDRemediation } from "../api/sbd-remediation.ts";
+import { isFencerPod } from "./fencer-deployment.ts";
+import { bootIDOf, type KubePod } from "./kube-object.ts";
+import { AGENT_SILENT_AFTER_MS, type FencerInBoot, type OperatorMemory } from "./memory.ts";
+import {
+  boundMsOf,
+  nodeNamed,
+  nodeNameOf,
+  outcomeOf,
+  slotsOfNode,
+  type Moment,
+  type Snapshot,
+} from "./snapshot.ts";
+
+/**
+ * Fencers that may have a fence message in flight for a request that is being deleted, by name: their
+ * path to the device may hang, and the write lands when it comes back. Not of these one that
+ * - has looked at the device since: its queue is in order, so what it had in flight has ended;
+ * - runs in another boot by now, is proven dead, has left, or whose Node is gone;
+ * - was armed under `SelfFence`, and M has passed: without the device it is dead.
+ *
+ * A fencer that lives by the API alone, or that no watchdog ends, may come back at any time.
+ */
+export function lateWriters(
+  remediation: SBDRemediation,
+  config: SBDConfig,
+  snapshot: Snapshot,
+  memory: OperatorMemory,
+  moment: Moment,
+): readonly string[] {
+  const known = memory.requests.get(remediation.metadata.uid ?? "");
+  const deployed = fencerNameOf(config.metadata.name);
+  const late = [...(known?.fencers ?? []).values()].filter((fencer) => {
+    const sinceMs = withdrawnMs(fencer.name, remediation, snapshot, memory, moment);
+    const about = { config, snapshot, memory, sinceMs, nowMs: moment.nowMs };
+    return fencer.name === deployed ? !isDeploymentSettled(about) : !isAgentSettled(fencer, about);
+  });
+  return [...new Set(late.map(({ name }) => name))].toSorted();
+}
+
+type About = {
+  readonly config: SBDConfig;
+  readonly snapshot: Snapshot;
+  readonly memory: OperatorMemory;
+  /** Since when it is not granted anything; what it was granted lasts for T. */
+  readonly sinceMs: number;
+  readonly nowMs: number;
+};
+
+/** Since when no request for the node grants a fencer anything. */
+function withdrawnMs(
+  name: string,
+  remediation: SBDRemediation,
+  snapshot: Snapshot,
+  memory: OperatorMemory,
+  { nowMs }: Moment,
+): number {
+  const nodeName = nodeNameOf(remediation);
+  const untilMs = snapshot.remediations
+    .filter((other) => nodeNameOf(other) === nodeName)
+    .map((other) => {
+      const known = memory.requests.get(other.metadata.uid ?? "");
+      const isNamed = other.status.fencing?.agent === name && outcomeOf(other) === "open";
+      return isNamed ? (known?.deletingMs ?? nowMs) : (known?.replacedMs ?? -Infinity);
+    });
+  const lastMs = Math.max(...untilMs);
+  const own = memory.requests.get(remediation.metadata.uid ?? "");
+  return lastMs === -Infinity ? (own?.deletingMs ?? nowMs) : lastMs;
+}
+
+function isAgentSettled(fencer: FencerInBoot, about: About): boolean {
+  const { config, snapshot, memory, sinceMs, nowMs } = about;
+  const node = nodeNamed(snapshot, fencer.name);
+  const slot = slotsOfNode(snapshot, fencer.name).find(
+    ({ spec }) => spec.configName === config.metadata.name,
+  );
+  if (node === null || slot === undefined || slot.status.leaving === true) {
+    return true;
+  }
+  const { bootID = "", armed = false } = slot.status;
+  if (isBootGone(fencer, bootID, bootIDOf(node), snapshot)) {
+    return true;
+  }
+  const diesOfIt = armed && config.spec.onStorageLoss === "SelfFence";
+  const reportedMs = memory.reports.get(slot.metadata.name)?.atMs ?? -Infinity;
+  return (
+    (diesOfIt && nowMs - sinceMs >= boundMsOf(config)) || reportedMs - sinceMs >= settleMs(config)
+  );
+}
+
+function isBootGone(
+  { name, agentBootID, nodeBootID }: FencerInBoot,
+  agentShows: string,
+  nodeShows: string,
+  snapshot: Snapshot,
+): boolean {
+  if (agentBootID === "") {
+    return false;
+  }
+  // The Node may have been behind the agent when both were looked at.
+  const nodeMovedOn = nodeBootID !== "" && ![nodeBootID, agentBootID, ""].includes(nodeShows);
+  return (
+    nodeMovedOn ||
+    (agentShows !== "" && agentShows !== agentBootID) ||
+    snapshot.remediations.some(
+      (other) =>
+        nodeNameOf(other) === name && other.status.fencing?.evidence?.bootID === agentBootID,
+    )
+  );
+}
+
+/** Every pod that is there has had good passes since: readiness is that. */
+function isDeploymentSettled({ config, snapshot, sinceMs, nowMs }: About): boolean {
+  const pods = snapshot.pods.filter((pod) => isFencerPod(pod, config.metadata.name));
+  return pods.every(hasEnded) || (nowMs - sinceMs >= settleMs(config) && pods.every(isWell));
+}
+
+function isWell(pod: KubePod): boolean {
+  return (
+    hasEnded(pod) ||
+    pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ===
+      true
+  );
+}
+
+function hasEnded({ status }: KubePod): boolean {
+  return status?.phase === "Succeeded" || status?.phase === "Failed";
+}
+
+/** After so long a pass is reported that began when the last grant had run out. */
+function settleMs(config: SBDConfig): number {
+  const grantMs = config.spec.sbdTimeoutSeconds * 1_000;
+  return Math.max(boundMsOf(config), grantMs + 2 * AGENT_SILENT_AFTER_MS);
+}
