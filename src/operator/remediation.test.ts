@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { merge } from "./scenarios/api-model.ts";
 import { bootOf, Cluster, M_MS, rowOf } from "./scenarios/cluster.ts";
 
 const TAINT = "medik8s.io/sbd-remediation";
@@ -135,6 +136,65 @@ test("NoExecute comes with the durable message and not before", () => {
   cluster.settle();
   assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoExecute`]);
 });
+
+for (const strategy of ["Automatic", "OutOfServiceTaint", "ResourceDeletion", "None"]) {
+  test(`NoExecute comes with an administrator's word before any message, strategy ${strategy}`, () => {
+    const cluster = new Cluster();
+    cluster.createRemediation("req", { nodeName: "worker-1", strategy });
+    cluster.settle();
+    const uid = cluster.api.get("SBDRemediation", "req")?.metadata.uid ?? "";
+    confirm(cluster, "req", { requestUID: "of-an-earlier-request" });
+    cluster.settle();
+    assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoSchedule`]);
+    confirm(cluster, "req", { requestUID: uid });
+    cluster.settle();
+    assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoExecute`]);
+    assert.equal(rowOf(cluster.status("req"))[2], "FencingSucceeded Unknown RemediationStarted");
+  });
+
+  test(`no proof is shown before NoExecute stands, and it stands to the end, strategy ${strategy}`, () => {
+    const cluster = new Cluster();
+    cluster.lose("worker-1");
+    cluster.createRemediation("req", { nodeName: "worker-1", strategy });
+    cluster.settle();
+    cluster.takeTrace();
+    cluster.reportProven("req", "worker-1");
+    cluster.settle();
+    const [first, second] = cluster.takeTrace();
+    assert.equal(first, `taints worker-1 [${TAINT}:NoExecute]`);
+    assert.equal(second, "status req FencingInProgress");
+    cluster.pass(5_000);
+    assert.equal(cluster.status("req").phase, "FencedSuccessfully");
+    assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoExecute`]);
+    cluster.api.delete("SBDRemediation", "req");
+    cluster.settle();
+    assert.deepEqual(cluster.taints("worker-1"), []);
+  });
+}
+
+test("an administrator's word for a node that nothing can fence raises NoExecute, too", () => {
+  const cluster = new Cluster();
+  cluster.addNode("worker-9", { "kubernetes.io/os": "windows" });
+  cluster.createRemediation("req", { nodeName: "worker-9" });
+  cluster.settle();
+  const uid = cluster.api.get("SBDRemediation", "req")?.metadata.uid ?? "";
+  confirm(cluster, "req", { requestUID: uid });
+  cluster.settle();
+  assert.deepEqual(cluster.taints("worker-9"), [`${TAINT}:NoExecute`]);
+});
+
+function confirm(cluster: Cluster, name: string, { requestUID }: { requestUID: string }): void {
+  cluster.api.change("SBDRemediation", name, (object) => {
+    object.status = merge(object.status, {
+      confirmation: {
+        requestUID,
+        bootID: bootOf("worker-1"),
+        by: "alice",
+        time: "2000-01-01T00:00:00Z",
+      },
+    });
+  });
+}
 
 test("the node is the annotation, else nodeName, else the object's name", () => {
   const cluster = new Cluster();

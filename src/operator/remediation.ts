@@ -189,7 +189,11 @@ function begin(
   };
 }
 
-/** Finalizer first, then the taint: what must stand before anybody may write a message. */
+/**
+ * Finalizer first, then the taint: what must stand before anybody may write a message. NoExecute where
+ * death may be, or is, proven without one that was seen durable: a machine that is powered on after an
+ * administrator's word must be given no pods, whatever becomes of those that are there.
+ */
 function prepare(remediation: SBDRemediation, node: KubeNode, moment: Moment): readonly Action[] {
   const finalizers = remediation.metadata.finalizers ?? [];
   if (!finalizers.includes(REMEDIATION_FINALIZER)) {
@@ -201,7 +205,11 @@ function prepare(remediation: SBDRemediation, node: KubeNode, moment: Moment): r
       },
     ];
   }
-  return taintForFencing(node, "NoSchedule", moment.wall);
+  const { confirmation, fencing } = remediation.status;
+  const isConfirmed =
+    confirmation !== undefined && confirmation.requestUID === remediation.metadata.uid;
+  const effect = isConfirmed || fencing?.evidence !== undefined ? "NoExecute" : "NoSchedule";
+  return taintForFencing(node, effect, moment.wall);
 }
 
 function nameFencer(
