@@ -73,6 +73,7 @@ for (const [how, ends] of Object.entries({
   "its agent reports from another boot": () =>
     cluster.agentReports("default-2", { bootID: bootOf("worker-2", 2) }),
   "its Node is gone": () => cluster.api.delete("Node", "worker-2"),
+  "it obeys a message itself": () => cluster.agentReports("default-2", { fenced: true }),
   "it has left": () => cluster.agentReports("default-2", { leaving: true }),
   "its boot is proven dead": () => {
     cluster.createRemediation("other", { nodeName: "worker-2" });
@@ -139,6 +140,24 @@ test("a new leader does not know who was named before: any agent that does not l
   assert.match(cluster.status("req").message ?? "", /a fence message of worker-4 may still reach/);
   cluster.resume("worker-4");
   cluster.pass(1_000, next);
+  assert.deepEqual(clearsBy(), ["worker-2"]);
+});
+
+test("of two namings of one leader the first came through: it knows whom it named all the same", () => {
+  cluster = new Cluster({ config: SURVIVES, nodes: 4 });
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  while (cluster.taints("worker-1").length === 0) {
+    cluster.round();
+  }
+  const before = cluster.api.snapshot();
+  cluster.settle();
+  cluster.leader.decide(before, cluster.nowMs + 1_000);
+  assert.equal(cluster.fencer("req"), "worker-2");
+  cluster.silence("worker-4");
+  cluster.pass(16_000);
+  cluster.api.delete("SBDRemediation", "req");
+  cluster.takeTrace();
+  cluster.pass(M_MS + 1_000);
   assert.deepEqual(clearsBy(), ["worker-2"]);
 });
 

@@ -17,9 +17,11 @@ import {
 /**
  * Fencers that may have a fence message in flight for a request that is being deleted, by name: their
  * path to the device may hang, and the write lands when it comes back. Not of these one that
- * - has looked at the device since: its queue is in order, so what it had in flight has ended;
+ * - has looked at the device since: its queue is in order, so what it had in flight has ended; so has
+ *   one that obeys a message itself;
  * - runs in another boot by now, is proven dead, has left, or whose Node is gone;
- * - was armed under `SelfFence`, and M has passed: without the device it is dead.
+ * - was armed under `SelfFence`, and M has passed: without the device it is dead;
+ * - obeys a fence message itself, and M has passed: it fences nobody any more, though it may not die.
  *
  * A fencer that lives by the API alone, or that no watchdog ends, may come back at any time.
  */
@@ -83,7 +85,12 @@ function isAgentSettled(fencer: FencerInBoot, about: About): boolean {
   if (isBootGone(fencer, bootID, bootIDOf(node), snapshot)) {
     return true;
   }
-  const diesOfIt = armed && config.spec.onStorageLoss === "SelfFence";
+  // To obey a message is to have read it, behind all that was written before.
+  if (slot.status.fenced === true && nowMs - sinceMs >= settleMs(config)) {
+    return true;
+  }
+  const diesOfIt =
+    slot.status.fenced === true || (armed && config.spec.onStorageLoss === "SelfFence");
   const reportedMs = memory.reports.get(slot.metadata.name)?.atMs ?? -Infinity;
   return (
     (diesOfIt && nowMs - sinceMs >= boundMsOf(config)) || reportedMs - sinceMs >= settleMs(config)

@@ -23,6 +23,8 @@ export type RequestMemory = {
   readonly deletingMs: number | null;
   /** Whom this leader named last: a cache may show it late. */
   readonly named: NamedFencer;
+  /** Whom this leader has named, the last last: of two namings the first may be what came through. */
+  readonly namings: readonly NamedFencer[];
   /** Whom the cache showed last. */
   readonly fencer: NamedFencer;
   /** The last thing its fencer reported, and when that was new. */
@@ -50,6 +52,9 @@ export type FencerInBoot = {
   readonly agentBootID: string;
   readonly nodeBootID: string;
 };
+
+/** A cache shows a naming long before so many have come after it. */
+const NAMINGS_KEPT = 16;
 
 const NOBODY: NamedFencer = { agent: "", namedTime: "" };
 
@@ -94,6 +99,7 @@ export function noteReports(
       firstSeenMs: known?.firstSeenMs ?? nowMs,
       deletingMs: metadata.deletionTimestamp === undefined ? null : (known?.deletingMs ?? nowMs),
       named: known?.named ?? NOBODY,
+      namings: known?.namings ?? [],
       fencer,
       progress,
       progressMs: known?.progress === progress ? known.progressMs : nowMs,
@@ -119,7 +125,7 @@ function fencersOf(
   if (!isNamedAnew) {
     return fencers;
   }
-  const names = isSame(now, known?.named ?? NOBODY)
+  const names = known?.namings.some((naming) => isSame(now, naming))
     ? [now.agent]
     : everybodyOn(remediation.status.fencing?.configName, snapshot);
   const target = nodeNameOf(remediation);
@@ -221,5 +227,10 @@ export function rememberRequest(
   if (known === undefined) {
     return memory;
   }
-  return { ...memory, requests: new Map(memory.requests).set(uid, { ...known, ...change }) };
+  const namings =
+    change.named === undefined
+      ? known.namings
+      : [...known.namings, change.named].slice(-NAMINGS_KEPT);
+  const changed = { ...known, ...change, namings };
+  return { ...memory, requests: new Map(memory.requests).set(uid, changed) };
 }
