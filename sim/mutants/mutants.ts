@@ -661,9 +661,9 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: `${AGENT}/own-slot.ts`,
-        find: '        : watch(foreign, nowMs, msgwaitMs);\n    case "watching": {',
+        find: "return perhaps === null ? CLAIM : watch(perhaps, nowMs, msgwaitMs);",
         replace:
-          '        : { next: { kind: "claimed", foreign: null }, action: "write", trouble: null };\n    case "watching": {',
+          "return perhaps === null || nowMs >= 0 ? CLAIM : watch(perhaps, nowMs, msgwaitMs);",
       },
       {
         file: `${AGENT}/own-slot.ts`,

@@ -14,16 +14,20 @@ import {
   type Snapshot,
 } from "./snapshot.ts";
 
+/** In M. */
+const WAIT_AT_MOST = 6;
+
 /**
  * Fencers that may have a fence message in flight for a request that is being deleted, by name: their
  * path to the device may hang, and the write lands when it comes back. Not of these one that
  * - has looked at the device since: its queue is in order, so what it had in flight has ended; so has
  *   one that obeys a message itself;
  * - runs in another boot by now, is proven dead, has left, or whose Node is gone;
- * - was armed under `SelfFence`, and M has passed: without the device it is dead;
- * - obeys a fence message itself, and M has passed: it fences nobody any more, though it may not die.
+ * - was armed under `SelfFence`, and M has passed: without the device it is dead.
  *
- * A fencer that lives by the API alone, or that no watchdog ends, may come back at any time.
+ * A fencer that lives by the API alone, or that no watchdog ends, may come back at any time. None is
+ * waited for longer than six M: an agent that is gone for good must not hold a request for ever, and
+ * a write that hangs longer than that on a living node is the storage's fault.
  */
 export function lateWriters(
   remediation: SBDRemediation,
@@ -37,7 +41,9 @@ export function lateWriters(
   const late = [...(known?.fencers ?? []).values()].filter((fencer) => {
     const sinceMs = withdrawnMs(fencer.name, remediation, snapshot, memory, moment);
     const about = { config, snapshot, memory, sinceMs, nowMs: moment.nowMs };
-    return fencer.name === deployed ? !isDeploymentSettled(about) : !isAgentSettled(fencer, about);
+    const isSettled =
+      fencer.name === deployed ? isDeploymentSettled(about) : isAgentSettled(fencer, about);
+    return !isSettled && moment.nowMs - sinceMs < WAIT_AT_MOST * boundMsOf(config);
   });
   return [...new Set(late.map(({ name }) => name))].toSorted();
 }
@@ -89,8 +95,12 @@ function isAgentSettled(fencer: FencerInBoot, about: About): boolean {
   if (slot.status.fenced === true && nowMs - sinceMs >= settleMs(config)) {
     return true;
   }
-  const diesOfIt =
-    slot.status.fenced === true || (armed && config.spec.onStorageLoss === "SelfFence");
+  const vouchedMs = memory.vouches.get(slot.metadata.name)?.atMs ?? -Infinity;
+  const vouches = nowMs - vouchedMs < boundMsOf(config);
+  if (!fencer.wasNamed && nowMs - sinceMs >= settleMs(config) && !vouches) {
+    return true;
+  }
+  const diesOfIt = armed && config.spec.onStorageLoss === "SelfFence";
   const reportedMs = memory.reports.get(slot.metadata.name)?.atMs ?? -Infinity;
   return (
     (diesOfIt && nowMs - sinceMs >= boundMsOf(config)) || reportedMs - sinceMs >= settleMs(config)
