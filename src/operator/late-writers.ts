@@ -25,9 +25,10 @@ const WAIT_AT_MOST = 6;
  * - runs in another boot by now, is proven dead, has left, or whose Node is gone;
  * - was armed under `SelfFence`, and M has passed: without the device it is dead.
  *
- * A fencer that lives by the API alone, or that no watchdog ends, may come back at any time. None is
- * waited for longer than six M: an agent that is gone for good must not hold a request for ever, and
- * a write that hangs longer than that on a living node is the storage's fault.
+ * A fencer that lives by the API alone, or that no watchdog ends, may come back at any time. The first is
+ * waited for while the API vouches for it. None else is longer than six M: an agent that is gone for good
+ * must not hold a request for ever, and a write that hangs longer than that on a living node is the
+ * storage's fault.
  */
 export function lateWriters(
   remediation: SBDRemediation,
@@ -43,7 +44,8 @@ export function lateWriters(
     const about = { config, snapshot, memory, sinceMs, nowMs: moment.nowMs };
     const isSettled =
       fencer.name === deployed ? isDeploymentSettled(about) : isAgentSettled(fencer, about);
-    return !isSettled && moment.nowMs - sinceMs < WAIT_AT_MOST * boundMsOf(config);
+    const isWaitedFor = moment.nowMs - sinceMs < WAIT_AT_MOST * boundMsOf(config);
+    return !isSettled && (isWaitedFor || isVouchedFor(fencer, about));
   });
   return [...new Set(late.map(({ name }) => name))].toSorted();
 }
@@ -95,16 +97,24 @@ function isAgentSettled(fencer: FencerInBoot, about: About): boolean {
   if (slot.status.fenced === true && nowMs - sinceMs >= settleMs(config)) {
     return true;
   }
-  const vouchedMs = memory.vouches.get(slot.metadata.name)?.atMs ?? -Infinity;
-  const vouches = nowMs - vouchedMs < boundMsOf(config);
-  if (!fencer.wasNamed && nowMs - sinceMs >= settleMs(config) && !vouches) {
-    return true;
-  }
   const diesOfIt = armed && config.spec.onStorageLoss === "SelfFence";
   const reportedMs = memory.reports.get(slot.metadata.name)?.atMs ?? -Infinity;
   return (
     (diesOfIt && nowMs - sinceMs >= boundMsOf(config)) || reportedMs - sinceMs >= settleMs(config)
   );
+}
+
+/** It lives, and without the device: a fencer that reads it again has settled. */
+function isVouchedFor({ name }: FencerInBoot, about: About): boolean {
+  const { config, snapshot, memory, nowMs } = about;
+  return slotsOfNode(snapshot, name).some(({ metadata, status }) => {
+    const vouch = memory.vouches.get(metadata.name);
+    return (
+      status.lastVouchTime !== undefined &&
+      vouch !== undefined &&
+      nowMs - vouch.atMs < boundMsOf(config)
+    );
+  });
 }
 
 function isBootGone(

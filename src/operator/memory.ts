@@ -11,6 +11,8 @@ import { nodeNamed, nodeNameOf, slotsOfNode, type Snapshot } from "./snapshot.ts
 export type OperatorMemory = {
   /** When each agent was last seen to report something new, by SBDNode name. */
   readonly reports: ReadonlyMap<string, { readonly seen: string; readonly atMs: number }>;
+  /** When each agent was last seen to have the API vouch for it, by SBDNode name. */
+  readonly vouches: ReadonlyMap<string, { readonly seen: string; readonly atMs: number }>;
   /** When each fencer that runs without an agent was last seen to renew its Lease, by its name. */
   readonly fencers: ReadonlyMap<string, { readonly seen: string; readonly atMs: number }>;
   /** By UID of the SBDRemediation. */
@@ -36,7 +38,7 @@ export type RequestMemory = {
   readonly spent: readonly string[];
   /**
    * Every fencer that may have been named for it, or for another request for the same node, by name and
-   * boots. Where somebody else has named one, whom he named before is not known: then everybody.
+   * boots. Where somebody else has named one, whom he named before is not known: then everybody may.
    */
   readonly fencers: ReadonlyMap<string, FencerInBoot>;
   /** When a fencer was last replaced or withdrawn: a write of it may be in flight for M. */
@@ -60,6 +62,7 @@ const NOBODY: NamedFencer = { agent: "", namedTime: "" };
 
 export const NO_MEMORY: OperatorMemory = {
   reports: new Map(),
+  vouches: new Map(),
   fencers: new Map(),
   requests: new Map(),
 };
@@ -74,6 +77,12 @@ export function noteReports(
   nowMs: number,
 ): OperatorMemory {
   const reports = new Map<string, { readonly seen: string; readonly atMs: number }>();
+  const vouches = new Map<string, { readonly seen: string; readonly atMs: number }>();
+  for (const { metadata, status } of snapshot.sbdNodes) {
+    const known = memory.vouches.get(metadata.name);
+    const seen = status.lastVouchTime ?? "";
+    vouches.set(metadata.name, known?.seen === seen ? known : { seen, atMs: nowMs });
+  }
   for (const node of snapshot.sbdNodes) {
     const known = memory.reports.get(node.metadata.name);
     const seen = `${node.status.startID ?? ""} ${node.status.lastPassTime ?? ""}`;
@@ -109,7 +118,7 @@ export function noteReports(
       replacedMs: wasReplaced(known, fencer) ? nowMs : (known?.replacedMs ?? null),
     });
   }
-  return { reports, fencers, requests: shareFencers(requests, snapshot) };
+  return { reports, vouches, fencers, requests: shareFencers(requests, snapshot) };
 }
 
 function fencersOf(
