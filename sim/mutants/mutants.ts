@@ -613,12 +613,17 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "bounded-accepts-an-unarmed-target",
-    says: "silence of a node whose watchdog was never armed is death",
+    says: "silence of a node whose watchdog was never armed is death, whatever device and API tell",
     patches: [
       {
         file: `${FENCING}/bounded.ts`,
         find: "  if (!record.armed || record.leaving || record.detectOnly) {",
         replace: "  if (record.bootID === '') {",
+      },
+      {
+        file: `${FENCING}/bounded.ts`,
+        find: "only.unarmedBootID === message.record.targetBootID",
+        replace: "only.unarmedBootID === '!'",
       },
     ],
     hint: {
