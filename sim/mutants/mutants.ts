@@ -712,8 +712,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: `${FENCING}/acknowledged.ts`,
-        find: "lacksNode(fence, deadMs, bootsOfTheMachine(fence))",
-        replace: "(Math.min(0, 1) > 0 ? lacksNode(fence, deadMs, bootsOfTheMachine(fence)) : [])",
+        find: "lacksNode(fence, deadMs)",
+        replace: "(Math.min(0, 1) > 0 ? lacksNode(fence, deadMs) : [])",
       },
     ],
     hint: { weights: { "two-machines": 30, request: 10 }, promise: "rough" },

@@ -1,7 +1,7 @@
 import { seconds } from "../timing/contract.ts";
 import { missing, wanting, type Verdict } from "./evidence.ts";
 import { acknowledgementFor, countFromMs, type FenceCase } from "./fence-case.ts";
-import { bootsOfTheMachine, lacksNode, lacksOneMachine } from "./node-lacks.ts";
+import { lacksNode } from "./node-lacks.ts";
 
 /**
  * Acknowledged: the addressed boot, armed, wrote `fenced` with this epoch. From then on nobody pets
@@ -29,7 +29,7 @@ export function judgeAcknowledged(fence: FenceCase): Verdict {
     );
   }
   const deadMs = Math.max(acknowledgement.seenMs + timing.acknowledgedWaitMs, countFromMs(fence));
-  const lacks = [...lacksOneMachine(fence), ...lacksNode(fence, deadMs, bootsOfTheMachine(fence))];
+  const lacks = lacksNode(fence, deadMs);
   if (lacks.length > 0) {
     return wanting(lacks);
   }

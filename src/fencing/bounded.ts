@@ -4,7 +4,7 @@ import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
 import { msgwaitArithmetic } from "../timing/contract.ts";
 import { wanting, type Lack, type Verdict } from "./evidence.ts";
 import { addressedBoot, countFromMs, targetSlot, type FenceCase } from "./fence-case.ts";
-import { lacksNode, lacksOneMachine } from "./node-lacks.ts";
+import { lacksNode } from "./node-lacks.ts";
 
 /**
  * Bounded: an armed boot that could not read the message is dead M after it was durable. Silence
@@ -23,7 +23,6 @@ export function judgeBounded(fence: FenceCase): Verdict {
     ...lacksTime(fence),
     ...lacksMessage(fence),
     ...lacksSilence(fence),
-    ...lacksOneMachine(fence),
     ...lacksNode(
       fence,
       countFromMs(fence) + timing.msgwaitMs,

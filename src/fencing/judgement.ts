@@ -5,7 +5,7 @@ import { judgeBounded } from "./bounded.ts";
 import { missing, wanting, type Missing, type Verdict } from "./evidence.ts";
 import { countFromMs, type FenceCase, type NodeKnowledge } from "./fence-case.ts";
 import type { OpenRequest } from "./fencer-state.ts";
-import { bootsOfTheMachine, lacksNode, lacksNodeSince, lacksOneMachine } from "./node-lacks.ts";
+import { lacksNode, lacksNodeSince } from "./node-lacks.ts";
 import { judgeRebooted } from "./rebooted.ts";
 
 /** Asks every row of the evidence table, the strongest first; one proof is enough. */
@@ -35,11 +35,11 @@ function eachOnce(missing: readonly Missing[]): readonly Missing[] {
 function judgeConfirmed(fence: FenceCase): Verdict {
   const { confirmation, request, message } = fence;
   const word = judgeWord(confirmation, request.uid, message.record.targetBootID);
-  const lacks = [
-    ...lacksOneMachine(fence),
-    ...lacksNode(fence, countFromMs(fence), bootsOfTheMachine(fence)),
-  ];
-  return word.kind === "missing" || lacks.length === 0 ? word : wanting(lacks);
+  if (word.kind === "missing") {
+    return word;
+  }
+  const lacks = lacksNode(fence, countFromMs(fence));
+  return lacks.length > 0 ? wanting(lacks) : word;
 }
 
 /** What there is to judge a word by where no message stands. */

@@ -10,24 +10,26 @@ export const TAINT_STANDS_MS = 10_000;
  * device tells of the boot that holds the slot, and the Node may be another machine's by now: one
  * that was provisioned anew under the name cannot beat in the slot while the old one does. So the
  * kubelet's word is asked for, and NoExecute keeps the work from a machine that registers later.
- * Nothing is missing where nobody answers for the cluster: then a boot is proven dead, not a Node.
+ * Where nobody answers for the cluster the slot alone is asked: then a boot is proven dead, not a Node.
  *
  * @param readFromMs the Node must have been read from then on
- * @param mayTell the boots that the kubelet may have told last
+ * @param mayTell the boots that the kubelet may have told last; left out, any of the machine's
  */
 export function lacksNode(
   fence: FenceCase,
   readFromMs: number,
-  mayTell: ReadonlySet<string>,
+  mayTell?: ReadonlySet<string>,
 ): Lack[] {
   const { record, durableMs } = fence.message;
-  return lacksNodeSince(fence, {
+  const boots = bootsOfTheMachine(fence);
+  const told = lacksNodeSince(fence, {
     sinceMs: durableMs,
-    boots: bootsOfTheMachine(fence),
+    boots,
     readFromMs,
-    mayTell,
+    mayTell: mayTell ?? boots,
     whose: `the message is addressed to ${record.targetBootID}`,
   });
+  return [...lacksOneMachine(fence), ...told];
 }
 
 /** The machine that died, and what the Node must have told to be that one's. */
@@ -75,7 +77,7 @@ export function lacksNodeSince(
 }
 
 /** The boots that are known to be the target machine's: the addressed one, and those in its slot. */
-export function bootsOfTheMachine(fence: FenceCase): ReadonlySet<string> {
+function bootsOfTheMachine(fence: FenceCase): ReadonlySet<string> {
   const { targetBootID, targetMachineID } = fence.message.record;
   const boots = (targetSlot(fence)?.boots ?? []).filter(
     ({ record }) =>

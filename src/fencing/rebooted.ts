@@ -8,7 +8,7 @@ import {
   targetSlot,
   type FenceCase,
 } from "./fence-case.ts";
-import { bootsOfTheMachine, lacksNode, lacksOneMachine } from "./node-lacks.ts";
+import { lacksNode, lacksOneMachine } from "./node-lacks.ts";
 
 /**
  * Rebooted: a later boot of the same machine proves the end of the addressed one.
@@ -27,10 +27,7 @@ export function judgeRebooted(fence: FenceCase): Verdict {
     const [twoMachines] = lacksOneMachine(fence);
     return wanting([twoMachines ?? ["NO_LATER_BOOT", "no later boot of the machine beats"]]);
   }
-  const lacks = [
-    ...lacksOneMachine(fence),
-    ...lacksNode(fence, later.provenFromMs, bootsOfTheMachine(fence)),
-  ];
+  const lacks = lacksNode(fence, later.provenFromMs);
   return lacks.length > 0 ? wanting(lacks) : { kind: "proven", evidence: later.evidence };
 }
 
