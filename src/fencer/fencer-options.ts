@@ -1,6 +1,5 @@
-import { parseArgs } from "node:util";
-
 import type { LogLevel } from "../agent/effect.ts";
+import { LOG_LEVELS, readFlags } from "../agent/shell/program-flags.ts";
 
 /** How a fencer that runs without an agent is started: each flag, or the variable beside it. */
 export type FencerOptions = {
@@ -26,19 +25,19 @@ export class FencerOptionError extends Error {
   override readonly name = "FencerOptionError";
 }
 
-const VARIABLES = {
-  "pod-name": "POD_NAME",
-  "pod-namespace": "POD_NAMESPACE",
-  config: "SBD_CONFIG_NAME",
-  "sbd-device": "SBD_DEVICE_PATH",
-  "sbd-timeout-seconds": "SBD_TIMEOUT_SECONDS",
-  "log-level": "SBD_LOG_LEVEL",
-  "metrics-address": "SBD_METRICS_ADDRESS",
-  "metrics-port": "SBD_METRICS_PORT",
-  "lease-seconds": "SBD_LEASE_SECONDS",
+const FLAGS = {
+  "pod-name": { variable: "POD_NAME" },
+  "pod-namespace": { variable: "POD_NAMESPACE" },
+  config: { variable: "SBD_CONFIG_NAME" },
+  "sbd-device": { variable: "SBD_DEVICE_PATH" },
+  "sbd-timeout-seconds": { variable: "SBD_TIMEOUT_SECONDS" },
+  "log-level": { variable: "SBD_LOG_LEVEL" },
+  "metrics-address": { variable: "SBD_METRICS_ADDRESS" },
+  "metrics-port": { variable: "SBD_METRICS_PORT" },
+  "lease-seconds": { variable: "SBD_LEASE_SECONDS" },
 } as const;
 
-type Flag = keyof typeof VARIABLES;
+type Flag = keyof typeof FLAGS;
 
 const DEFAULTS: Partial<Record<Flag, string>> = {
   "pod-namespace": "sbd-system",
@@ -48,7 +47,6 @@ const DEFAULTS: Partial<Record<Flag, string>> = {
   "metrics-port": "8080",
   "lease-seconds": "15",
 };
-const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "fatal"];
 
 /**
  * Reads flags, then variables, then defaults.
@@ -59,56 +57,24 @@ export function readFencerOptions(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): FencerOptions {
-  const given = parse(args);
-  const value = (flag: Flag): string =>
-    given[flag] ?? environment[VARIABLES[flag]] ?? DEFAULTS[flag] ?? "";
-  const text = (flag: Flag): string => {
-    if (value(flag) === "") {
-      throw new FencerOptionError(
-        `Cannot start as neither --${flag} nor ${VARIABLES[flag]} is set. Nobody is fenced.`,
-      );
-    }
-    return value(flag);
-  };
-  const number = (flag: Flag, min: number, max: number): number => {
-    const found = Number(text(flag));
-    if (!Number.isInteger(found) || found < min || found > max) {
-      throw refused(flag, text(flag), `a whole number from ${min} to ${max}`);
-    }
-    return found;
-  };
-  const logLevel = LEVELS.find((level) => level === text("log-level"));
-  if (logLevel === undefined) {
-    throw refused("log-level", text("log-level"), `one of ${LEVELS.join(", ")}`);
-  }
+  const { value, required, wholeNumber, oneOf } = readFlags(
+    FLAGS,
+    DEFAULTS,
+    args,
+    environment,
+    (message) => new FencerOptionError(message),
+    "Nobody is fenced.",
+  );
+  const seconds = "sbd-timeout-seconds";
   return {
-    podName: text("pod-name"),
-    namespace: text("pod-namespace"),
-    configName: text("config"),
-    devicePath: text("sbd-device"),
-    timeoutMs:
-      value("sbd-timeout-seconds") === "" ? null : number("sbd-timeout-seconds", 1, 3_600) * 1_000,
-    logLevel,
-    metricsAddress: text("metrics-address"),
-    metricsPort: number("metrics-port", 0, 65_535),
-    leaseMs: number("lease-seconds", 1, 3_600) * 1_000,
+    podName: required("pod-name"),
+    namespace: required("pod-namespace"),
+    configName: required("config"),
+    devicePath: required("sbd-device"),
+    timeoutMs: value(seconds) === "" ? null : wholeNumber(seconds, 1, 3_600) * 1_000,
+    logLevel: oneOf("log-level", LOG_LEVELS),
+    metricsAddress: required("metrics-address"),
+    metricsPort: wholeNumber("metrics-port", 0, 65_535),
+    leaseMs: wholeNumber("lease-seconds", 1, 3_600) * 1_000,
   };
-}
-
-function parse(args: readonly string[]): Partial<Record<Flag, string>> {
-  const options = Object.fromEntries(
-    Object.keys(VARIABLES).map((flag) => [flag, { type: "string" as const }]),
-  );
-  try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
-  } catch (error) {
-    throw new FencerOptionError(error instanceof Error ? error.message : String(error));
-  }
-}
-
-function refused(flag: Flag, value: string, wanted: string): FencerOptionError {
-  return new FencerOptionError(
-    `Cannot start as --${flag} (${VARIABLES[flag]}) must be ${wanted}: current value is '${value}'. ` +
-      `Nobody is fenced.`,
-  );
 }

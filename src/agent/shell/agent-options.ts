@@ -1,6 +1,5 @@
-import { parseArgs } from "node:util";
-
 import type { LogLevel, RebootMethod } from "../effect.ts";
+import { LOG_LEVELS, readFlags } from "./program-flags.ts";
 
 /** How an agent is started: each flag, or the environment variable beside it. */
 export type AgentOptions = {
@@ -78,30 +77,30 @@ export function readAgentOptions(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): AgentOptions {
-  const given = parse(args);
-  const value = (flag: Flag): string =>
-    given[flag] ?? environment[FLAGS[flag].variable] ?? DEFAULTS[flag] ?? "";
-  const timeout = value("sbd-timeout-seconds");
+  const { value, required, wholeNumber, oneOf } = readFlags(
+    FLAGS,
+    DEFAULTS,
+    args,
+    environment,
+    (message) => new AgentOptionError(message),
+    "This node is not protected.",
+  );
+  const seconds = "sbd-timeout-seconds";
   return {
-    nodeName: required("node-name", value("node-name")),
-    nodeID: value("node-id") === "" ? null : wholeNumber("node-id", value("node-id"), 1, 255),
+    nodeName: required("node-name"),
+    nodeID: value("node-id") === "" ? null : wholeNumber("node-id", 1, 255),
     configName: value("config") === "" ? null : value("config"),
-    devicePath: required("sbd-device", value("sbd-device")),
-    watchdogPath: required("watchdog-path", value("watchdog-path")),
-    timeoutMs:
-      timeout === "" ? null : wholeNumber("sbd-timeout-seconds", timeout, 1, 3_600) * 1_000,
-    rebootMethod: oneOf("reboot-method", value("reboot-method"), ["panic", "systemctl-reboot"]),
-    logLevel: oneOf("log-level", value("log-level"), ["debug", "info", "warn", "error", "fatal"]),
-    detectOnly: oneOf("detect-only", value("detect-only"), ["true", "false"]) === "true",
-    acceptUnverifiedWatchdogs:
-      oneOf("accept-unverified-watchdogs", value("accept-unverified-watchdogs"), [
-        "true",
-        "false",
-      ]) === "true",
-    hostRoot: required("host-root", value("host-root")),
-    apiProcess: oneOf("api-process", value("api-process"), ["true", "false"]) === "true",
-    metricsAddress: required("metrics-address", value("metrics-address")),
-    metricsPort: wholeNumber("metrics-port", value("metrics-port"), 0, 65_535),
+    devicePath: required("sbd-device"),
+    watchdogPath: required("watchdog-path"),
+    timeoutMs: value(seconds) === "" ? null : wholeNumber(seconds, 1, 3_600) * 1_000,
+    rebootMethod: oneOf("reboot-method", ["panic", "systemctl-reboot"]),
+    logLevel: oneOf("log-level", LOG_LEVELS),
+    detectOnly: oneOf("detect-only", ["true", "false"]) === "true",
+    acceptUnverifiedWatchdogs: oneOf("accept-unverified-watchdogs", ["true", "false"]) === "true",
+    hostRoot: required("host-root"),
+    apiProcess: oneOf("api-process", ["true", "false"]) === "true",
+    metricsAddress: required("metrics-address"),
+    metricsPort: wholeNumber("metrics-port", 0, 65_535),
   };
 }
 
@@ -111,51 +110,4 @@ export function agentUsage(): string {
     ([flag, { variable, text }]) => `  --${flag.padEnd(28)} ${variable.padEnd(32)} ${text}`,
   );
   return ["usage: sbd-agent [flags]; each flag has an environment variable", ...lines].join("\n");
-}
-
-function parse(args: readonly string[]): Partial<Record<Flag, string>> {
-  const options = Object.fromEntries(
-    Object.keys(FLAGS).map((flag) => [flag, { type: "string" as const }]),
-  );
-  try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
-  } catch (error) {
-    throw new AgentOptionError(error instanceof Error ? error.message : String(error));
-  }
-}
-
-function required(flag: Flag, value: string): string {
-  if (value === "") {
-    throw new AgentOptionError(
-      `Cannot start as neither --${flag} nor ${FLAGS[flag].variable} is set: ${FLAGS[flag].text}. ` +
-        `This node is not protected.`,
-    );
-  }
-  return value;
-}
-
-function wholeNumber(flag: Flag, value: string, min: number, max: number): number {
-  const number = Number(required(flag, value));
-  if (!Number.isInteger(number) || number < min || number > max) {
-    throw new AgentOptionError(
-      `Cannot start as --${flag} (${FLAGS[flag].variable}) must be a whole number from ${min} to ` +
-        `${max}: current value is '${value}'. This node is not protected.`,
-    );
-  }
-  return number;
-}
-
-function oneOf<const Value extends string>(
-  flag: Flag,
-  value: string,
-  values: readonly Value[],
-): Value {
-  const found = values.find((candidate) => candidate === value);
-  if (found === undefined) {
-    throw new AgentOptionError(
-      `Cannot start as --${flag} (${FLAGS[flag].variable}) must be one of ${values.join(", ")}: ` +
-        `current value is '${value}'. This node is not protected.`,
-    );
-  }
-  return found;
 }
