@@ -84,6 +84,8 @@ export class ApiStore {
       pods: this.pods.list(),
       volumeAttachments: this.volumeAttachments.list(),
       daemonSets: this.daemonSets.list(),
+      fencerDeployments: [],
+      fencerLeases: [],
     };
   }
 

@@ -58,6 +58,11 @@ export function executeAction(api: ApiStore, action: Action): WriteOutcome {
       return api.daemonSets.create({ metadata: { ...action.manifest.metadata } }) === null
         ? "exists"
         : "done";
+    case "apply-deployment":
+    case "delete-deployment":
+      throw new Error(
+        `No simulated SBDConfig has its fencer placed by the operator: ${action.type}`,
+      );
     case "event":
       return "done";
   }

@@ -67,6 +67,8 @@ export type Action =
       readonly status: StatusPatch<SBDConfigStatus>;
     }
   | { readonly type: "apply-daemon-set"; readonly manifest: Manifest; readonly present: boolean }
+  | { readonly type: "apply-deployment"; readonly manifest: Manifest; readonly present: boolean }
+  | { readonly type: "delete-deployment"; readonly target: Target }
   | {
       readonly type: "event";
       readonly about: EventSubject;

@@ -1,4 +1,3 @@
-import { API_VERSION } from "../api/group.ts";
 import type { Condition } from "../api/condition.ts";
 import { fencerNameOf } from "../api/fencer-name.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
@@ -7,6 +6,7 @@ import { type Action, type Manifest, targetOf } from "./action.ts";
 import { agentPodTemplate, minReadySeconds } from "./agent-pod.ts";
 import { isFencing, isReporting, type OperatorMemory } from "./memory.ts";
 import { coveredNodes, owningConfig, reconcileSlots } from "./node-slots.ts";
+import { ownerOf } from "./pod-parts.ts";
 import { timingOf, type Moment, type Snapshot } from "./snapshot.ts";
 
 /** Where the operator runs, and which image its agents have unless the config says otherwise. */
@@ -61,16 +61,7 @@ export function agentDaemonSet(config: SBDConfig, timing: Timing, place: Operato
       name,
       namespace: place.namespace,
       labels,
-      ownerReferences: [
-        {
-          apiVersion: API_VERSION,
-          kind: "SBDConfig",
-          name: config.metadata.name,
-          uid: config.metadata.uid ?? "",
-          controller: true,
-          blockOwnerDeletion: true,
-        },
-      ],
+      ownerReferences: [ownerOf(config)],
     },
     spec: {
       selector: { matchLabels: labels },

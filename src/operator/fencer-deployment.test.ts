@@ -39,6 +39,7 @@ function snapshotOf(
     pods: [],
     volumeAttachments: [],
     daemonSets: [],
+    fencerLeases: [],
   };
 }
 

@@ -1,10 +1,9 @@
 import { fencerNameOf } from "../api/fencer-name.ts";
-import { API_VERSION } from "../api/group.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
-import { type Manifest, type Target, targetOf } from "./action.ts";
+import { type Action, type Manifest, targetOf } from "./action.ts";
 import type { OperatorPlace } from "./config.ts";
 import type { KubePod } from "./kube-object.ts";
-import { excluding, fieldOf } from "./pod-parts.ts";
+import { excluding, fieldOf, ownerOf } from "./pod-parts.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** Where a fencer sees the shared device, as the blueprint has it. */
@@ -23,24 +22,15 @@ export function isFencerPod({ metadata: { labels } }: KubePod, configName: strin
   return labels?.["app"] === APP && labels[CONFIG_LABEL] === configName;
 }
 
-/** What is wanted of Deployments; like any other action, on the version it was decided on. */
-export type DeploymentAction =
-  | { readonly type: "apply-deployment"; readonly manifest: Manifest; readonly present: boolean }
-  | { readonly type: "delete-deployment"; readonly target: Target };
-
 /**
  * One Deployment for each SBDConfig with `fencerPlacement: Operator`, none for any other. With its
  * SBDConfig a Deployment is collected by Kubernetes.
  */
-export function reconcileFencers(
-  snapshot: Snapshot,
-  place: OperatorPlace,
-): readonly DeploymentAction[] {
-  const deployments = snapshot.fencerDeployments ?? [];
+export function reconcileFencers(snapshot: Snapshot, place: OperatorPlace): readonly Action[] {
   return snapshot.configs
     .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-    .flatMap((config): DeploymentAction[] => {
-      const present = deployments.find(
+    .flatMap((config): Action[] => {
+      const present = snapshot.fencerDeployments.find(
         ({ metadata }) => metadata.name === fencerNameOf(config.metadata.name),
       );
       if (config.spec.fencerPlacement === "Operator") {
@@ -70,16 +60,7 @@ export function fencerDeployment(config: SBDConfig, place: OperatorPlace): Manif
       name: fencerNameOf(config.metadata.name),
       namespace: place.namespace,
       labels,
-      ownerReferences: [
-        {
-          apiVersion: API_VERSION,
-          kind: "SBDConfig",
-          name: config.metadata.name,
-          uid: config.metadata.uid ?? "",
-          controller: true,
-          blockOwnerDeletion: true,
-        },
-      ],
+      ownerReferences: [ownerOf(config)],
     },
     spec: {
       replicas: REPLICAS,

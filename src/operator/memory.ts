@@ -89,7 +89,7 @@ export function noteReports(
     reports.set(node.metadata.name, known?.seen === seen ? known : { seen, atMs: nowMs });
   }
   const fencers = new Map<string, { readonly seen: string; readonly atMs: number }>();
-  for (const { metadata, spec } of snapshot.fencerLeases ?? []) {
+  for (const { metadata, spec } of snapshot.fencerLeases) {
     const known = memory.fencers.get(metadata.name);
     const { holderIdentity = "", renewTime = "" } = spec ?? {};
     // A Lease that nobody holds was released: its fencer can fence no more.

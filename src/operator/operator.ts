@@ -1,5 +1,6 @@
 import type { Action } from "./action.ts";
 import { reconcileConfig, type OperatorPlace } from "./config.ts";
+import { reconcileFencers } from "./fencer-deployment.ts";
 import { noteReports, type OperatorMemory } from "./memory.ts";
 import { releaseOrphanSlots } from "./orphan-slots.ts";
 import { removeOrphanTaints } from "./orphan-taints.ts";
@@ -33,5 +34,6 @@ export function reconcile(
   for (const config of snapshot.configs) {
     actions.push(...reconcileConfig(config, snapshot, memory, moment, place));
   }
+  actions.push(...reconcileFencers(snapshot, place));
   return { actions, memory };
 }

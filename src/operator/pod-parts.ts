@@ -1,3 +1,18 @@
+import { API_VERSION } from "../api/group.ts";
+import { SBD_CONFIG, type SBDConfig } from "../api/sbd-config.ts";
+
+/** What makes an object go when its SBDConfig goes. */
+export function ownerOf({ metadata }: SBDConfig): Readonly<Record<string, unknown>> {
+  return {
+    apiVersion: API_VERSION,
+    kind: SBD_CONFIG.kind,
+    name: metadata.name,
+    uid: metadata.uid ?? "",
+    controller: true,
+    blockOwnerDeletion: true,
+  };
+}
+
 /** A pod template as the API server takes it. */
 export type PodTemplate = Readonly<Record<string, unknown>>;
 

@@ -22,10 +22,10 @@ export type Snapshot = {
   readonly pods: readonly KubePod[];
   readonly volumeAttachments: readonly KubeVolumeAttachment[];
   readonly daemonSets: readonly KubeDaemonSet[];
-  /** Of fencers that run without an agent; left out where there are none. */
-  readonly fencerDeployments?: readonly KubeDeployment[];
-  /** What a fencer that runs without an agent renews while it can fence; left out likewise. */
-  readonly fencerLeases?: readonly KubeLease[];
+  /** Of fencers that run without an agent. */
+  readonly fencerDeployments: readonly KubeDeployment[];
+  /** What a fencer that runs without an agent renews while it can fence. */
+  readonly fencerLeases: readonly KubeLease[];
 };
 
 /** Time for a reconciler: the clock nobody slews to wait by, the wall clock to write down. */

@@ -211,6 +211,10 @@ export class ApiModel {
         );
       case "apply-daemon-set":
         return this.create("DaemonSet", { ...action.manifest.metadata });
+      case "apply-deployment":
+        return this.create("Deployment", { ...action.manifest.metadata });
+      case "delete-deployment":
+        return this.#delete("Deployment", action.target, () => undefined);
       case "event":
         return "done";
     }

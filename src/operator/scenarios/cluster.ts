@@ -263,7 +263,8 @@ export class Cluster {
     const written = leader.write(leader.decide(snapshot, this.nowMs), snapshot);
     return written.filter(
       ({ action, outcome }) =>
-        outcome === "done" && action.type !== "event" && action.type !== "apply-daemon-set",
+        outcome === "done" &&
+        !["event", "apply-daemon-set", "apply-deployment"].includes(action.type),
     ).length;
   }
 
@@ -344,6 +345,7 @@ function lineOf(action: Action): string {
     case "create-sbd-node":
       return `create ${action.name} ${action.spec.nodeName}`;
     case "delete-sbd-node":
+    case "delete-deployment":
       return `delete ${action.target.name}`;
     case "set-sbd-node-finalizers":
       return `finalizers ${action.target.name} [${action.finalizers.join(" ")}]`;
@@ -354,6 +356,7 @@ function lineOf(action: Action): string {
     case "patch-config-status":
       return `status ${action.target.name}`;
     case "apply-daemon-set":
+    case "apply-deployment":
       return `apply ${action.manifest.metadata.name}`;
     case "event":
       return `event ${action.eventType} ${action.reason} ${action.about.name}: ${action.message}`;

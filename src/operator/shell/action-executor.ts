@@ -21,7 +21,6 @@ import {
 } from "../../kube/write-objects.ts";
 import { listObjects } from "../../kube/read-objects.ts";
 import type { Action, Manifest, Target } from "../action.ts";
-import type { DeploymentAction } from "../fencer-deployment.ts";
 import type { KubeTaint } from "../kube-object.ts";
 import { standsFor } from "../standing-request.ts";
 
@@ -36,7 +35,7 @@ export type ActionOutcome = { readonly kind: "done" } | WriteOutcome;
 
 export type ActionExecutor = {
   /** Carries one action out. @throws {KubeError} for outages, or where the outcome is unknown */
-  execute(action: Action | DeploymentAction): Promise<ActionOutcome>;
+  execute(action: Action): Promise<ActionOutcome>;
 };
 
 /** An event, for whoever records them. */

@@ -3,7 +3,6 @@ import type { KubeClient } from "../../kube/kube-client.ts";
 import type { LogLevel } from "../../agent/effect.ts";
 import { hostClock } from "../../platform/host-clock.ts";
 import type { OperatorPlace } from "../config.ts";
-import { reconcileFencers } from "../fencer-deployment.ts";
 import { NO_MEMORY, type OperatorMemory } from "../memory.ts";
 import { reconcile } from "../operator.ts";
 import { createActionExecutor, type RecordEvent } from "./action-executor.ts";
@@ -85,8 +84,7 @@ export function runOperatorLoop(client: KubeClient, options: OperatorLoopOptions
     ({ memory } = step);
     /** Objects that were written, or have changed: what was decided on the old version is void. */
     const touched = new Set<string>();
-    const actions = [...step.actions, ...reconcileFencers(snapshot, place)];
-    for (const action of actions.slice(0, ACTIONS_A_ROUND_MAX)) {
+    for (const action of step.actions.slice(0, ACTIONS_A_ROUND_MAX)) {
       const key = "target" in action ? `${action.type} ${action.target.uid}` : null;
       if (!leading || ("target" in action && touched.has(action.target.uid))) {
         continue;
