@@ -10,14 +10,17 @@ import { nodeNamed, nodeNameOf, slotsOfNode, type Snapshot } from "./snapshot.ts
  */
 export type OperatorMemory = {
   /** When each agent was last seen to report something new, by SBDNode name. */
-  readonly reports: ReadonlyMap<string, { readonly seen: string; readonly atMs: number }>;
+  readonly reports: SignsOfLife;
   /** When each agent was last seen to have the API vouch for it, by SBDNode name. */
-  readonly vouches: ReadonlyMap<string, { readonly seen: string; readonly atMs: number }>;
+  readonly vouches: SignsOfLife;
   /** When each fencer that runs without an agent was last seen to renew its Lease, by its name. */
-  readonly fencers: ReadonlyMap<string, { readonly seen: string; readonly atMs: number }>;
+  readonly fencers: SignsOfLife;
   /** By UID of the SBDRemediation. */
   readonly requests: ReadonlyMap<string, RequestMemory>;
 };
+
+/** What each showed last, by name, and when that was new. */
+type SignsOfLife = ReadonlyMap<string, { readonly seen: string; readonly atMs: number }>;
 
 export type RequestMemory = {
   readonly firstSeenMs: number;
@@ -76,26 +79,17 @@ export function noteReports(
   snapshot: Snapshot,
   nowMs: number,
 ): OperatorMemory {
-  const reports = new Map<string, { readonly seen: string; readonly atMs: number }>();
-  const vouches = new Map<string, { readonly seen: string; readonly atMs: number }>();
-  for (const { metadata, status } of snapshot.sbdNodes) {
-    const known = memory.vouches.get(metadata.name);
-    const seen = status.lastVouchTime ?? "";
-    vouches.set(metadata.name, known?.seen === seen ? known : { seen, atMs: nowMs });
-  }
-  for (const node of snapshot.sbdNodes) {
-    const known = memory.reports.get(node.metadata.name);
-    const seen = `${node.status.startID ?? ""} ${node.status.lastPassTime ?? ""}`;
-    reports.set(node.metadata.name, known?.seen === seen ? known : { seen, atMs: nowMs });
-  }
-  const fencers = new Map<string, { readonly seen: string; readonly atMs: number }>();
-  for (const { metadata, spec } of snapshot.fencerLeases) {
-    const known = memory.fencers.get(metadata.name);
+  const reports = noteSigns(memory.reports, snapshot.sbdNodes, nowMs, ({ status }) => {
+    return `${status.startID ?? ""} ${status.lastPassTime ?? ""}`;
+  });
+  const vouches = noteSigns(memory.vouches, snapshot.sbdNodes, nowMs, ({ status }) => {
+    return status.lastVouchTime ?? "";
+  });
+  const fencers = noteSigns(memory.fencers, snapshot.fencerLeases, nowMs, ({ spec }) => {
     const { holderIdentity = "", renewTime = "" } = spec ?? {};
     // A Lease that nobody holds was released: its fencer can fence no more.
-    const seen = holderIdentity === "" ? "" : `${holderIdentity} ${renewTime}`;
-    fencers.set(metadata.name, known?.seen === seen ? known : { seen, atMs: nowMs });
-  }
+    return holderIdentity === "" ? "" : `${holderIdentity} ${renewTime}`;
+  });
   const requests = new Map<string, RequestMemory>();
   for (const remediation of snapshot.remediations) {
     const { metadata, status } = remediation;
@@ -119,6 +113,22 @@ export function noteReports(
     });
   }
   return { reports, vouches, fencers, requests: shareFencers(requests, snapshot) };
+}
+
+function noteSigns<Held extends { readonly metadata: { readonly name: string } }>(
+  known: SignsOfLife,
+  objects: readonly Held[],
+  nowMs: number,
+  signOf: (object: Held) => string,
+): SignsOfLife {
+  return new Map(
+    objects.map((object) => {
+      const { name } = object.metadata;
+      const seen = signOf(object);
+      const before = known.get(name);
+      return [name, before?.seen === seen ? before : { seen, atMs: nowMs }];
+    }),
+  );
 }
 
 function fencersOf(
