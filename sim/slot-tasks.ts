@@ -1,7 +1,8 @@
-import { namesNode, recordedEpoch, wantsMessage } from "../src/agent/api/request-state.ts";
+import { openRequestsFor } from "../src/agent/api/request-state.ts";
 import type { SlotTask, SlotTaskState } from "../src/agent/shell/api-message.ts";
 import type { OpenRequestsReading } from "../src/fencing/authority.ts";
-import { decideClearing, slotExpected, type ClearingDecision } from "../src/fencing/clearing.ts";
+import type { ClearingDecision } from "../src/fencing/clearing.ts";
+import { decideSlotTask, endOfReplacing } from "../src/fencing/slot-task.ts";
 import type { KubeObject } from "../src/kube/kube-object.ts";
 import { sameFenceSlot } from "../src/observation/sightings.ts";
 import type { FenceSlot } from "../src/protocol/fence-record.ts";
@@ -38,13 +39,8 @@ export class SlotTasks {
     const startedMs = boot.rawMs();
     this.#call(
       () => {
-        const named = (world.api.remediations.list() as unknown as readonly KubeObject[]).filter(
-          (request) => namesNode(request, task.nodeName),
-        );
-        return {
-          openRequestUIDs: named.filter(wantsMessage).map(({ metadata }) => metadata.uid ?? ""),
-          epochFloor: Math.max(0, ...named.map(recordedEpoch)),
-        };
+        const requests = world.api.remediations.list() as unknown as readonly KubeObject[];
+        return openRequestsFor(requests, task.nodeName);
       },
       (list) => {
         if (list === null) {
@@ -97,31 +93,24 @@ export class SlotTasks {
     const { fencers, state, boot } = this.#agent;
     const { sightings } = fencers;
     const timing = this.#agent.contract();
-    if (timing === null) {
-      return { kind: "wait", detail: "this agent has had no good pass yet" };
-    }
     this.#nonces += 1;
-    return decideClearing(
-      slotExpected(task.kind, found),
-      list,
-      {
-        name: state.config.nodeName,
-        nodeID: state.config.nodeID,
-        targetNodeID: task.nodeID,
-        epochFloor: Math.max(epochFloor, sightings.epochs.get(task.nodeID) ?? 0),
-        nonce: `${state.config.startSeed}c${this.#nonces}`,
-        wallNs: this.#agent.wallNs(),
-        timing: deriveTiming(timing),
-      },
-      boot.rawMs(),
-    );
+    const writer = timing && {
+      name: state.config.nodeName,
+      nodeID: state.config.nodeID,
+      targetNodeID: task.nodeID,
+      epochFloor: Math.max(epochFloor, sightings.epochs.get(task.nodeID) ?? 0),
+      nonce: `${state.config.startSeed}c${this.#nonces}`,
+      wallNs: this.#agent.wallNs(),
+      timing: deriveTiming(timing),
+    };
+    return decideSlotTask(task.kind, found, list, writer, boot.rawMs());
   }
 
   #clear(task: SlotTask, decision: ClearingDecision & { readonly kind: "clear" }): void {
     const { worker, world, state } = this.#agent;
     const { nodeID } = task;
-    const { expected } = decision;
-    const next = fenceSlot(decision.record);
+    const { expected, record } = decision;
+    const next = fenceSlot(record);
     let unchanged = false;
     let readBack: FenceSlot = { kind: "empty" };
     worker.submit({
@@ -150,17 +139,14 @@ export class SlotTasks {
         this.#agent.whenRunning(() => {
           if (error !== null) {
             this.#end(task, "Failed", error);
-          } else if (!unchanged && task.kind === "Repair") {
-            this.#end(task, "Done", "the slot can be read by now");
-          } else if (!unchanged) {
-            this.#end(task, "Refused", "the slot holds something else by now");
-          } else if (sameFenceSlot(readBack, next)) {
+            return;
+          }
+          const end = endOfReplacing(task.kind, record, { replaced: unchanged, readBack });
+          if (unchanged && end.state === "Done") {
             const verb = task.kind === "Repair" ? "repairs" : "clears";
             world.say?.(`${state.config.nodeName} ${verb} fence slot ${nodeID}`);
-            this.#end(task, "Done", "");
-          } else {
-            this.#end(task, "Failed", "the slot was not read back as it was written");
           }
+          this.#end(task, end.state, end.reason);
         }),
     });
   }

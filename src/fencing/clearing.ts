@@ -10,6 +10,17 @@ export type ClearingDecision =
   /** Read the slot; write `record` only if it still holds `expected`; flush; read back. */
   | { readonly kind: "clear"; readonly expected: FenceSlot; readonly record: FenceRecord };
 
+/** Who clears, whose slot, and what it puts there. */
+export type ClearingWriter = {
+  readonly name: string;
+  readonly nodeID: number;
+  readonly targetNodeID: number;
+  readonly epochFloor: number;
+  readonly nonce: string;
+  readonly wallNs: bigint;
+  readonly timing: Timing;
+};
+
 /**
  * Clears or repairs a fence slot: only on a consistent LIST, begun within T, that shows no open
  * request for the node. The epoch is kept, so that a later message exceeds it; of an unreadable slot
@@ -18,15 +29,7 @@ export type ClearingDecision =
 export function decideClearing(
   slot: FenceSlot,
   list: OpenRequestsReading | null,
-  writer: {
-    readonly name: string;
-    readonly nodeID: number;
-    readonly targetNodeID: number;
-    readonly epochFloor: number;
-    readonly nonce: string;
-    readonly wallNs: bigint;
-    readonly timing: Timing;
-  },
+  writer: ClearingWriter,
   nowMs: number,
 ): ClearingDecision {
   if (slot.kind === "empty" || slot.kind === "cleared") {
@@ -65,19 +68,5 @@ export function decideClearing(
   };
 }
 
-/**
- * What a task expects in the slot when it is carried out. To clear, what this writer has seen there. To
- * repair, what the slot's own agent has reported: this writer may not have looked since, and what can be
- * read by now, a message above all, it must leave.
- */
-export function slotExpected(kind: "Clear" | "Repair", seen: FenceSlot | undefined): FenceSlot {
-  return kind === "Repair" ? REPORTED : (seen ?? { kind: "empty" });
-}
-
-const REPORTED: FenceSlot = {
-  kind: "unreadable",
-  code: "BAD_MAGIC",
-  detail: "its own agent reports that it cannot be read",
-};
 const NIL_UUID = "00000000-0000-0000-0000-000000000000";
 const NIL_MACHINE_ID = "0".repeat(32);

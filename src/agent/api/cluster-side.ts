@@ -15,7 +15,7 @@ import { createOwnNodeWriter } from "./own-node-writer.ts";
 import { findSlot, reportedNode } from "./own-slot.ts";
 import { asFarAsKnown, materialPart, ownStatus, type OwnStatus } from "./own-status.ts";
 import { datePass, type PassInstant } from "./pass-instant.ts";
-import { namesNode, recordedEpoch, wantsMessage } from "./request-state.ts";
+import { openRequestsFor } from "./request-state.ts";
 import { openSlotTasks, resultsWith } from "./slot-task-results.ts";
 import { createTroubleLog } from "./trouble-log.ts";
 import { vouch } from "./vouching.ts";
@@ -184,13 +184,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
 
   async function answerOpenRequests(id: number, target: string): Promise<void> {
     const list = await listObjects(client, SBD_REMEDIATIONS, { timeoutMs: timeoutMs() });
-    const named = list.items.filter((request) => namesNode(request, target));
-    send({
-      type: "open-requests-read",
-      id,
-      openRequestUIDs: named.filter(wantsMessage).map(({ metadata }) => metadata.uid ?? ""),
-      epochFloor: Math.max(0, ...named.map(recordedEpoch)),
-    });
+    send({ type: "open-requests-read", id, ...openRequestsFor(list.items, target) });
   }
 
   /** One at a time; of those asked for meanwhile the last one counts. */

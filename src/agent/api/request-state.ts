@@ -7,7 +7,7 @@ import { fieldAt, listAt, textAt, type KubeObject } from "../../kube/kube-object
  */
 
 /** Anything in it names the node: annotation, spec, status, or its own name. */
-export function namesNode(request: KubeObject, nodeName: string): boolean {
+function namesNode(request: KubeObject, nodeName: string): boolean {
   return [
     request.metadata.annotations?.[NODE_NAME_ANNOTATION],
     request.metadata.name,
@@ -58,6 +58,18 @@ export function wantsMessage(request: KubeObject): boolean {
     !isDecided(request) &&
     !isProven(request)
   );
+}
+
+/** What a list of requests shows for the fence slot of a node. */
+export function openRequestsFor(
+  requests: readonly KubeObject[],
+  nodeName: string,
+): { readonly openRequestUIDs: readonly string[]; readonly epochFloor: number } {
+  const named = requests.filter((request) => namesNode(request, nodeName));
+  return {
+    openRequestUIDs: named.filter(wantsMessage).map(({ metadata }) => metadata.uid ?? ""),
+    epochFloor: Math.max(0, ...named.map(recordedEpoch)),
+  };
 }
 
 /** `status.fencing.agent`; empty where none is named. */

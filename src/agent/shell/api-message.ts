@@ -1,6 +1,7 @@
 import type { NodeReading, OpenRequestsReading, RequestReading } from "../../fencing/authority.ts";
 import type { Evidence } from "../../fencing/evidence.ts";
 import type { FencerReport } from "../../fencing/fencer-report.ts";
+import type { SlotTaskEnd, SlotTaskKind } from "../../fencing/slot-task.ts";
 
 /**
  * What crosses between the core process and the API process (or whoever stands in for it), one JSON
@@ -69,12 +70,12 @@ export type ToCore =
 
 export type SlotTask = {
   readonly id: string;
-  readonly kind: "Clear" | "Repair";
+  readonly kind: SlotTaskKind;
   readonly nodeID: number;
   readonly nodeName: string;
 };
 
-export type SlotTaskState = "Done" | "Refused" | "Failed";
+export type SlotTaskState = SlotTaskEnd["state"];
 
 /** The asker takes the times. */
 export type Answer<Reading> = Omit<Reading, "startedMs" | "endedMs">;

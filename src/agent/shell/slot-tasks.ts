@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 
 import type { OpenRequestsReading } from "../../fencing/authority.ts";
-import { decideClearing, slotExpected, type ClearingDecision } from "../../fencing/clearing.ts";
+import type { ClearingDecision } from "../../fencing/clearing.ts";
+import { decideSlotTask, endOfReplacing } from "../../fencing/slot-task.ts";
 import type { Sightings } from "../../observation/sightings.ts";
 import type { FenceSlot } from "../../protocol/fence-record.ts";
 import { hostClock } from "../../platform/host-clock.ts";
@@ -61,23 +62,16 @@ export function createSlotTasks(options: SlotTasksOptions): SlotTasks {
     epochFloor: number,
   ): ClearingDecision {
     const timing = contract();
-    if (timing === null) {
-      return { kind: "wait", detail: "this agent has had no good pass yet" };
-    }
-    return decideClearing(
-      slotExpected(task.kind, found),
-      list,
-      {
-        name,
-        nodeID,
-        targetNodeID: task.nodeID,
-        epochFloor: Math.max(epochFloor, sightings().epochs.get(task.nodeID) ?? 0),
-        nonce: randomBytes(16).toString("hex"),
-        wallNs: hostClock.wallNs(),
-        timing: deriveTiming(timing),
-      },
-      hostClock.rawMs(),
-    );
+    const writer = timing && {
+      name,
+      nodeID,
+      targetNodeID: task.nodeID,
+      epochFloor: Math.max(epochFloor, sightings().epochs.get(task.nodeID) ?? 0),
+      nonce: randomBytes(16).toString("hex"),
+      wallNs: hostClock.wallNs(),
+      timing: deriveTiming(timing),
+    };
+    return decideSlotTask(task.kind, found, list, writer, hostClock.rawMs());
   }
 
   async function carryOut(
@@ -108,16 +102,9 @@ export function createSlotTasks(options: SlotTasksOptions): SlotTasks {
     task: SlotTask,
     { expected, record }: ClearingDecision & { readonly kind: "clear" },
   ): Promise<void> {
-    const { replaced, readBack } = await worker.request({ op: "replace-fence", expected, record });
-    if (!replaced && task.kind === "Repair") {
-      finish(task, "Done", "the slot can be read by now");
-    } else if (!replaced) {
-      finish(task, "Refused", "the slot holds something else by now");
-    } else if (readBack.kind === "cleared" && readBack.record.nonce === record.nonce) {
-      finish(task, "Done", "");
-    } else {
-      finish(task, "Failed", "the slot was not read back as it was written");
-    }
+    const found = await worker.request({ op: "replace-fence", expected, record });
+    const { state, reason } = endOfReplacing(task.kind, record, found);
+    finish(task, state, reason);
   }
 
   return {
