@@ -222,7 +222,7 @@ export const SBD_NODE = {
   ],
   rules: [
     {
-      rule: "self.metadata.name == self.spec.configName + '-' + string(self.spec.nodeID)",
+      rule: "self.metadata.name == '%s-%d'.format([self.spec.configName, self.spec.nodeID])",
       message:
         "an SBDNode must be named <configName>-<nodeID>: the name is what keeps two nodes out of one slot",
     },

@@ -1,5 +1,6 @@
 import { ApiError, forbidden, invalid } from "./api-error.ts";
 import type { Cause } from "./api-error.ts";
+import { celRefusals } from "./cel-refusals.ts";
 import { celDynamic, compileCel } from "./cel.ts";
 import type { CelProgram } from "./cel.ts";
 import { at, isObject, listOf, textOf } from "./json.ts";
@@ -259,7 +260,8 @@ export function checkPolicy(policy: KubeObject): void {
         const source = textOf(at(item, key));
         if (source === "") continue;
         try {
-          compileCel(source);
+          const [refusal] = celRefusals(compileCel(source).ast, "policy");
+          if (refusal !== undefined) throw new Error(refusal);
         } catch (error) {
           const why = `compilation failed: ${(error as Error).message}`;
           const message = `Invalid value: ${JSON.stringify(source)}: ${why}`;

@@ -1,4 +1,5 @@
 import type { ASTNode } from "@marcbachmann/cel-js";
+import { celChildren } from "./cel-refusals.ts";
 import { celDynamic, celScalar } from "./cel.ts";
 import { isObject } from "./json.ts";
 import type { Json, JsonObject } from "./json.ts";
@@ -97,7 +98,7 @@ function schemaOfNode(node: ASTNode, scope: Scope, found: string[]): JsonObject 
       for (const argument of node.args[1]) schemaOfNode(argument, scope, found);
       return undefined;
     default:
-      for (const child of childrenOf(node.args)) schemaOfNode(child, scope, found);
+      for (const child of celChildren(node.args)) schemaOfNode(child, scope, found);
       return undefined;
   }
 }
@@ -143,13 +144,4 @@ function receiverCall(
   }
   for (const argument of rest) schemaOfNode(argument, inner, found);
   return name === "filter" ? receiver : undefined;
-}
-
-function childrenOf(args: unknown): ASTNode[] {
-  if (!Array.isArray(args)) return isNode(args) ? [args] : [];
-  return args.flatMap((item: unknown) => (isNode(item) ? [item] : childrenOf(item)));
-}
-
-function isNode(value: unknown): value is ASTNode {
-  return typeof value === "object" && value !== null && "op" in value && "args" in value;
 }

@@ -40,6 +40,16 @@ function bigintAsText(_key: string, value: unknown): unknown {
   return typeof value === "bigint" ? Number(value) : value;
 }
 
+interface CelOptional {
+  hasValue: () => boolean;
+  value: () => unknown;
+}
+
+function equalOptionals(a: CelOptional, b: CelOptional): boolean {
+  if (!a.hasValue() || !b.hasValue()) return a.hasValue() === b.hasValue();
+  return equalValues({ a: a.value(), b: b.value() }) === true;
+}
+
 /** The environment of both CRD rules and admission policies: CEL, plus what kube-apiserver adds. */
 function environment(): Environment {
   return new Environment({
@@ -60,6 +70,7 @@ function environment(): Environment {
     .registerFunction("string.findAll(string): list<string>", (text: string, pattern: string) => {
       return [...text.matchAll(new RegExp(pattern, "gu"))].map((match) => match[0]);
     })
+    .registerOperator("optional<dyn> == optional<dyn>", equalOptionals)
     .registerFunction("string.format(list<dyn>): string", format)
     .registerFunction("list<dyn>.isSorted(): bool", isSorted)
     .registerFunction("list<dyn>.sum(): dyn", (list: bigint[]) =>
@@ -77,6 +88,7 @@ function environment(): Environment {
 }
 
 const shared = environment();
+const equalValues = shared.parse("a == b");
 const durationOf = parse("duration(text)");
 const optionalOf = shared.parse("optional.of(value)");
 const noneOptional = shared.parse("optional.none()");

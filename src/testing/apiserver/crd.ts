@@ -1,4 +1,5 @@
 import type { Cause } from "./api-error.ts";
+import { celRefusals } from "./cel-refusals.ts";
 import { compileCel } from "./cel.ts";
 import { undefinedFields } from "./cel-schema.ts";
 import { at, isObject, listOf, textOf } from "./json.ts";
@@ -121,9 +122,13 @@ function checkRule(rule: Json, schema: JsonObject, field: string, isRoot: boolea
     const text = key === "rule" ? source : textOf(at(rule, key));
     if (text === "") continue;
     try {
-      const names = undefinedFields(compileCel(text).ast, schema, isRoot);
-      for (const name of names) {
-        causes.push(bad(`${field}.${key}`, text, `compilation failed: undefined field '${name}'`));
+      const { ast } = compileCel(text);
+      const faults = [
+        ...undefinedFields(ast, schema, isRoot).map((name) => `undefined field '${name}'`),
+        ...celRefusals(ast, "crd"),
+      ];
+      for (const fault of faults) {
+        causes.push(bad(`${field}.${key}`, text, `compilation failed: ${fault}`));
       }
     } catch (error) {
       causes.push(bad(`${field}.${key}`, text, `compilation failed: ${(error as Error).message}`));
