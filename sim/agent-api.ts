@@ -3,18 +3,14 @@ import { findSlot, reportedNode } from "../src/agent/api/own-slot.ts";
 import { asFarAsKnown, ownStatus, type OwnStatus } from "../src/agent/api/own-status.ts";
 import { datePass, type PassInstant } from "../src/agent/api/pass-instant.ts";
 import { nodeReading, requestReading } from "../src/agent/api/readings.ts";
-import { isOpenAgainst } from "../src/agent/api/request-state.ts";
+import { isOpenAgainst, openRequestsFor } from "../src/agent/api/request-state.ts";
 import { openSlotTasks, resultsWith } from "../src/agent/api/slot-task-results.ts";
 import { agentStatus } from "../src/agent/shell/agent-status.ts";
-import type {
-  AgentStatus,
-  Answer,
-  SlotTask,
-  SlotTaskState,
-} from "../src/agent/shell/api-message.ts";
+import type { AgentStatus, Answer } from "../src/agent/shell/api-message.ts";
 import type { SBDNode } from "../src/api/sbd-node.ts";
 import type { SBDRemediation } from "../src/api/sbd-remediation.ts";
 import type { NodeReading, RequestReading } from "../src/fencing/authority.ts";
+import type { FromSlotTasks } from "../src/fencing/driver/slot-task-message.ts";
 import type { Evidence } from "../src/fencing/evidence.ts";
 import type { FencerReport } from "../src/fencing/fencer-report.ts";
 import type { KubeObject } from "../src/kube/kube-object.ts";
@@ -22,7 +18,6 @@ import type { AgentProcess } from "./agent-process.ts";
 import { CONFIG_NAME } from "./api-store.ts";
 import { OwnNodeWriter } from "./own-node-writer.ts";
 import { RequestWriter } from "./request-writer.ts";
-import { SlotTasks } from "./slot-tasks.ts";
 import { wallAt, WALL_START_MS } from "./world.ts";
 
 const REVIEW_EVERY_MS = 5_000;
@@ -45,7 +40,6 @@ export class AgentApi {
   readonly #agent: AgentProcess;
   readonly #writer: OwnNodeWriter;
   readonly #requestWriter: RequestWriter;
-  readonly #slotTasks: SlotTasks;
   readonly #taskSentMs = new Map<string, number>();
   #sbdNodes: readonly SBDNode[];
   #requests: readonly SBDRemediation[] = [];
@@ -67,9 +61,6 @@ export class AgentApi {
     const { api, timeline } = agent.world;
     this.#sbdNodes = api.sbdNodes.list();
     this.#writer = new OwnNodeWriter(api, this.#call, () => this.#ownNode());
-    this.#slotTasks = new SlotTasks(agent, this.#call, (task, state, reason) =>
-      this.#recordTask(task, state, reason),
-    );
     this.#requestWriter = new RequestWriter({
       api,
       call: this.#call,
@@ -201,6 +192,16 @@ export class AgentApi {
     );
   }
 
+  receive(message: FromSlotTasks): void {
+    switch (message.type) {
+      case "ask-open-requests":
+        this.#answerOpenRequests(message.id, message.nodeName);
+        return;
+      case "slot-task-done":
+        this.#recordTask(message);
+    }
+  }
+
   declare(uid: string, evidence: Evidence): void {
     this.#requestWriter.declare(uid, evidence);
   }
@@ -211,6 +212,22 @@ export class AgentApi {
     } else if (this.#synced) {
       this.#agent.fencers.withdraw(report.uid);
     }
+  }
+
+  /** Where the API server does not answer in time, nothing does. */
+  #answerOpenRequests(id: number, nodeName: string): void {
+    const { world, slotTasks } = this.#agent;
+    this.#call(
+      () => {
+        const requests = world.api.remediations.list() as unknown as readonly KubeObject[];
+        return openRequestsFor(requests, nodeName);
+      },
+      (list) => {
+        if (list !== null) {
+          slotTasks.receive({ type: "open-requests-read", id, ...list });
+        }
+      },
+    );
   }
 
   // What the cluster wants of the core process
@@ -279,7 +296,7 @@ export class AgentApi {
     for (const task of tasks) {
       if (nowMs - (this.#taskSentMs.get(task.id) ?? -Infinity) >= TASK_AGAIN_AFTER_MS) {
         this.#taskSentMs.set(task.id, nowMs);
-        this.#slotTasks.start(task);
+        this.#agent.slotTasks.receive({ type: "slot-task", ...task });
       }
     }
   }
@@ -357,9 +374,8 @@ export class AgentApi {
     );
   }
 
-  #recordTask({ id, nodeID }: SlotTask, state: SlotTaskState, reason: string): void {
+  #recordTask(done: FromSlotTasks & { readonly type: "slot-task-done" }): void {
     const { timeline } = this.#agent.world;
-    const done = { type: "slot-task-done", id, nodeID, state, reason } as const;
     this.#writer.write(
       (own) => ({
         slotTaskResults: resultsWith(own, done, WALL_START_MS + Math.round(timeline.nowMs)),

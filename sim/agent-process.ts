@@ -3,11 +3,16 @@ import { initialAgentState, isArmed, type AgentState } from "../src/agent/agent-
 import { stepAgent } from "../src/agent/agent.ts";
 import type { AgentEffect } from "../src/agent/effect.ts";
 import type { AgentEvent } from "../src/agent/event.ts";
+import {
+  createSlotTaskDriver,
+  type SlotTaskDriver,
+} from "../src/fencing/driver/slot-task-driver.ts";
 import type { FenceSlot } from "../src/protocol/fence-record.ts";
 import type { HeartbeatRecord, HeartbeatSlot } from "../src/protocol/heartbeat-record.ts";
 import { AgentApi } from "./agent-api.ts";
 import type { Boot } from "./boot.ts";
 import { DiskWorker } from "./disk-worker.ts";
+import { fenceDevice } from "./fence-device.ts";
 import { FencerHost } from "./fencer-host.ts";
 import type { Random } from "./random.ts";
 import { GARBAGE, heartbeatSlot } from "./shared-device.ts";
@@ -29,6 +34,7 @@ export class AgentProcess {
   readonly boot: Boot;
   readonly world: World;
   readonly fencers: FencerHost;
+  readonly slotTasks: SlotTaskDriver;
   readonly api: AgentApi;
   state: AgentState;
   alive = true;
@@ -72,6 +78,19 @@ export class AgentProcess {
     this.state = initialAgentState(config);
     this.fencers = new FencerHost(this);
     this.api = new AgentApi(this);
+    let nonces = 0;
+    this.slotTasks = createSlotTaskDriver({
+      name: config.nodeName,
+      nodeID,
+      clock: { rawMs: () => boot.rawMs(), wallNs: () => this.wallNs() },
+      nonce: () => `${startSeed}c${(nonces += 1)}`,
+      device: fenceDevice(this),
+      send: (message) => this.api.receive(message),
+      contract: () => this.contract(),
+      sightings: () => this.fencers.sightings,
+      keepOnly: (nodeName, uids) => this.fencers.keepOnly(nodeName, uids),
+      log: () => undefined,
+    });
   }
 
   begin(): void {
@@ -356,6 +375,7 @@ export class AgentProcess {
       if (this.state.life.kind === "serving") {
         this.fencers.tick();
       }
+      this.slotTasks.tick();
       if (!this.alive) {
         return;
       }

@@ -158,6 +158,26 @@ export const MUTANTS: readonly Mutant[] = [
     hint: { pattern: "old-fencer", promise: "rough" },
   },
   {
+    name: "lost-list-wedges-its-task",
+    says: "a task that waits for its list is under way, however long: one list that is lost, and the slot is never cleared",
+    patches: [
+      {
+        file: `${FENCING}/driver/slot-task-driver.ts`,
+        find: 'if (known?.waitsFor === "device") {',
+        replace: "if (known !== undefined) {",
+      },
+      {
+        file: `${FENCING}/driver/slot-task-driver.ts`,
+        find: "if (nowMs >= dueMs) {",
+        replace: 'if (nowMs >= dueMs && waitsFor === "device") {',
+      },
+    ],
+    hint: {
+      weights: { request: 20, "request-deleted": 20, "agent-cut": 20, "api-slow": 10 },
+      promise: "rough",
+    },
+  },
+  {
     name: "same-record-again",
     says: "writes the same bytes again: the failed attempt that lands late passes for the new one",
     patches: [

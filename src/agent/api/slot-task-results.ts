@@ -1,6 +1,6 @@
 import type { SBDNode } from "../../api/sbd-node.ts";
 import { listAt, textAt, type KubeObject } from "../../kube/kube-object.ts";
-import type { FromCore, SlotTask } from "../shell/api-message.ts";
+import type { FromSlotTasks, SlotTask } from "../../fencing/driver/slot-task-message.ts";
 
 /** The leader reads a result long before so many have come after it. */
 const RESULTS_KEPT = 16;
@@ -31,7 +31,7 @@ export function openSlotTasks(
 /** `status.slotTaskResults` of the own SBDNode with one more result. */
 export function resultsWith(
   own: KubeObject,
-  { id, nodeID, state, reason }: FromCore & { readonly type: "slot-task-done" },
+  { id, nodeID, state, reason }: FromSlotTasks & { readonly type: "slot-task-done" },
   wallMs: number,
 ): readonly unknown[] {
   const others = listAt(own, "status", "slotTaskResults").filter(

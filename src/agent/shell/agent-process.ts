@@ -1,3 +1,5 @@
+import { randomBytes } from "node:crypto";
+
 import { hostClock } from "../../platform/host-clock.ts";
 import type { HostState } from "../../platform/host-state.ts";
 import { native } from "../../platform/native.ts";
@@ -12,9 +14,10 @@ import { agentStatus } from "./agent-status.ts";
 import type { ApiLink } from "./api-link.ts";
 import type { ToCore } from "./api-message.ts";
 import { startDiskWorker } from "../../platform/disk-worker-handle.ts";
+import { createSlotTaskDriver } from "../../fencing/driver/slot-task-driver.ts";
+import { fenceDevice } from "../../fencing/shell/fence-device.ts";
 import { createFencerHost } from "./fencer-host.ts";
 import type { LineLogger } from "./line-logger.ts";
-import { createSlotTasks } from "./slot-tasks.ts";
 import { petCounts, type WatchdogControl } from "./watchdog-control.ts";
 
 /** What the agent's process is made of; all of it exists before the first pass. */
@@ -71,10 +74,12 @@ export function runAgent(options: AgentProcessOptions): void {
     contract: contractForOthers,
     log: (level, message) => logger.log(level, message),
   });
-  const slotTasks = createSlotTasks({
+  const slotTasks = createSlotTaskDriver({
     name: config.nodeName,
     nodeID: config.nodeID,
-    worker,
+    clock: hostClock,
+    nonce: () => randomBytes(16).toString("hex"),
+    device: fenceDevice(worker),
     send: (message) => api.send(message),
     contract: contractForOthers,
     sightings: () => fencers.sightings,
@@ -320,10 +325,8 @@ export function runAgent(options: AgentProcessOptions): void {
         slotTold(message.nodeID, message.sbdNode);
         return;
       case "slot-task":
-        slotTasks.start(message);
-        return;
       case "open-requests-read":
-        slotTasks.read(message);
+        slotTasks.receive(message);
         return;
       case "fence":
         if (state.life.kind === "serving") {
@@ -365,6 +368,7 @@ export function runAgent(options: AgentProcessOptions): void {
     if (state.life.kind === "serving") {
       fencers.tick();
     }
+    slotTasks.tick();
     const nowMs = hostClock.livedMs();
     const standing = `${state.watchdog.kind} ${state.lastPass?.trouble === null}`;
     if (nowMs - lastStatusMs >= STATUS_EVERY_MS || standing !== lastStanding) {

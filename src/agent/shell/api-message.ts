@@ -1,7 +1,7 @@
-import type { NodeReading, OpenRequestsReading, RequestReading } from "../../fencing/authority.ts";
+import type { NodeReading, RequestReading } from "../../fencing/authority.ts";
+import type { FromSlotTasks, ToSlotTasks } from "../../fencing/driver/slot-task-message.ts";
 import type { Evidence } from "../../fencing/evidence.ts";
 import type { FencerReport } from "../../fencing/fencer-report.ts";
-import type { SlotTaskEnd, SlotTaskKind } from "../../fencing/slot-task.ts";
 
 /**
  * What crosses between the core process and the API process (or whoever stands in for it), one JSON
@@ -21,16 +21,7 @@ export type FromCore =
       readonly leaving: boolean;
       readonly armed: boolean;
     }
-  /** List the requests that may still want the fence message of a node. */
-  | { readonly type: "ask-open-requests"; readonly id: number; readonly nodeName: string }
-  | {
-      readonly type: "slot-task-done";
-      readonly id: string;
-      readonly nodeID: number;
-      readonly state: SlotTaskState;
-      /** Why not; empty where it is done. */
-      readonly reason: string;
-    };
+  | FromSlotTasks;
 
 /** Of those, what a fencer says, whichever process it runs in. */
 export type FromFencer = FromCore & {
@@ -58,24 +49,7 @@ export type ToCore =
     }
   /** The slot that this node's SBDNode says it has. */
   | { readonly type: "slot"; readonly nodeID: number; readonly sbdNode: string }
-  /** The leader wants a fence slot cleared or repaired, by this agent. */
-  | ({ readonly type: "slot-task" } & SlotTask)
-  | {
-      readonly type: "open-requests-read";
-      readonly id: number;
-      readonly openRequestUIDs: OpenRequestsReading["openRequestUIDs"];
-      /** The highest epoch any request for the node has recorded; 0 = none. */
-      readonly epochFloor: number;
-    };
-
-export type SlotTask = {
-  readonly id: string;
-  readonly kind: SlotTaskKind;
-  readonly nodeID: number;
-  readonly nodeName: string;
-};
-
-export type SlotTaskState = SlotTaskEnd["state"];
+  | ToSlotTasks;
 
 /** The asker takes the times. */
 export type Answer<Reading> = Omit<Reading, "startedMs" | "endedMs">;
