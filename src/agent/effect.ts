@@ -1,3 +1,4 @@
+import type { LogLevel } from "../program/log-level.ts";
 import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
 import type { SBDFenceMessage } from "../protocol/message.ts";
 
@@ -55,7 +56,6 @@ export type AgentEffect =
   | { readonly type: "exit"; readonly code: number }
   | { readonly type: "log"; readonly level: LogLevel; readonly message: string };
 
-export type LogLevel = "debug" | "info" | "warn" | "error" | "fatal";
 export type RebootMethod = "panic" | "systemctl-reboot";
 
 /** A message that names no boot is told apart by all that it has. */

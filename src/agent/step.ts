@@ -1,5 +1,6 @@
 import type { AgentState } from "./agent-state.ts";
-import type { AgentEffect, LogLevel } from "./effect.ts";
+import type { LogLevel } from "../program/log-level.ts";
+import type { AgentEffect } from "./effect.ts";
 
 /** What became of the state, and what the shell is to do, in order. */
 export type Step = { readonly state: AgentState; readonly effects: readonly AgentEffect[] };

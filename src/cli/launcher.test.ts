@@ -47,7 +47,7 @@ test("a newer Node.js on PATH will do where the package has none", () => {
   const launcher = packageWithoutNode();
   const { status, stdout } = run(launcher, ["a b"], "/", pathWithNode("v26.0.1"));
   assert.equal(status, 0);
-  assert.match(stdout, /^ran .*\/src\/cli\/main\.ts a b$/m);
+  assert.match(stdout, /^ran .*\/src\/program\/sbd\.ts ctl a b$/m);
 });
 
 test("an older Node.js is not tried, and 'make setup' is named", () => {

@@ -8,6 +8,7 @@ import { initDevice } from "./device-init.ts";
 import { showDevice } from "./device-show.ts";
 import { leafCommand, perform, type CommonOptions } from "./leaf-command.ts";
 import { positiveSeconds, wholeNumber } from "./option-values.ts";
+import { VERSION } from "../program/version.ts";
 import { addWatchdogCommands } from "./watchdog-commands.ts";
 
 /** The whole command line. Throws what commander and the commands throw; exits nowhere. */
@@ -18,6 +19,7 @@ export function createProgram(): Command {
         "tells the cluster what only a person can know.",
     )
     .addHelpText("after", EXIT_CODE_HELP)
+    .version(VERSION)
     .exitOverride();
   const device = program
     .command("device")

@@ -156,7 +156,7 @@ function processes(
   return [
     {
       name: "agent",
-      argv: [process.execPath, ...NODE_FLAGS, source("../agent/shell/main.ts")],
+      argv: [process.execPath, ...NODE_FLAGS, source("../program/sbd.ts"), "agent"],
       env: {
         ...node.environment,
         ...faultEnvironment(faults, device.path),
@@ -191,7 +191,7 @@ function startOperator(directory: string, name: string, kubernetes: Kubernetes):
   const log = fs.openSync(join(directory, `${name}.log`), "a");
   const operator = spawn(
     "setpriv",
-    ["--pdeathsig", "KILL", process.execPath, source("../operator/shell/main.ts")],
+    ["--pdeathsig", "KILL", process.execPath, source("../program/sbd.ts"), "operator"],
     {
       stdio: ["ignore", log, log],
       env: {
@@ -200,7 +200,7 @@ function startOperator(directory: string, name: string, kubernetes: Kubernetes):
         KUBECONFIG: kubernetes.kubeconfigs.operator,
         POD_NAME: name,
         DEPLOYMENT_NAMESPACE: SYSTEM_NAMESPACE,
-        SBD_HEALTH_PORT: "0",
+        SBD_METRICS_PORT: "0",
         SBD_LEASE_SECONDS: String(LEASE_SECONDS),
       },
     },

@@ -1,4 +1,6 @@
-import { Counter, Gauge, Registry } from "prom-client";
+import { Counter, Gauge, type Registry } from "prom-client";
+
+import { createMetricsRegistry } from "../program/metrics-registry.ts";
 
 /** The numbers of one fencer, as Prometheus reads them. */
 export function createFencerMetrics(now: {
@@ -6,7 +8,7 @@ export function createFencerMetrics(now: {
   readonly isAtWork: () => boolean;
   readonly ioErrors: () => number;
 }): Registry {
-  const registry = new Registry();
+  const registry = createMetricsRegistry();
   const registers: Registry[] = [];
   registry.registerMetric(
     new Gauge({

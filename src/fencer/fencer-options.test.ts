@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { FencerOptionError, readFencerOptions } from "./fencer-options.ts";
+import { FlagError } from "../program/flags.ts";
+import { readFencerOptions } from "./fencer-options.ts";
 
 const POD = { POD_NAME: "sbd-fencer-config-5d4f8c7b9-aaaaa", SBD_CONFIG_NAME: "config" };
 
@@ -39,5 +40,5 @@ test("what cannot be meant is refused, with flag, variable and value", () => {
   for (const [environment, message] of cases) {
     assert.throws(() => readFencerOptions([], environment), message);
   }
-  assert.throws(() => readFencerOptions(["--watchdog-path=/dev/watchdog"], POD), FencerOptionError);
+  assert.throws(() => readFencerOptions(["--watchdog-path=/dev/watchdog"], POD), FlagError);
 });

@@ -1,5 +1,7 @@
-import type { LogLevel } from "../agent/effect.ts";
-import { LOG_LEVELS, readFlags } from "../agent/shell/program-flags.ts";
+import { SYSTEM_NAMESPACE } from "../api/group.ts";
+import { readFlags } from "../program/flags.ts";
+import { LOG_LEVELS, type LogLevel } from "../program/log-level.ts";
+import { PROGRAM_FLAGS } from "../program/program-flags.ts";
 
 /** How a fencer that runs without an agent is started: each flag, or the variable beside it. */
 export type FencerOptions = {
@@ -20,49 +22,41 @@ export type FencerOptions = {
   readonly leaseMs: number;
 };
 
-/** Thrown for a flag or variable that cannot be meant. */
-export class FencerOptionError extends Error {
-  override readonly name = "FencerOptionError";
-}
-
-const FLAGS = {
-  "pod-name": { variable: "POD_NAME" },
-  "pod-namespace": { variable: "POD_NAMESPACE" },
-  config: { variable: "SBD_CONFIG_NAME" },
-  "sbd-device": { variable: "SBD_DEVICE_PATH" },
-  "sbd-timeout-seconds": { variable: "SBD_TIMEOUT_SECONDS" },
-  "log-level": { variable: "SBD_LOG_LEVEL" },
-  "metrics-address": { variable: "SBD_METRICS_ADDRESS" },
-  "metrics-port": { variable: "SBD_METRICS_PORT" },
-  "lease-seconds": { variable: "SBD_LEASE_SECONDS" },
+export const FENCER_FLAGS = {
+  "pod-name": { variable: "POD_NAME", text: "this pod" },
+  "pod-namespace": {
+    variable: "POD_NAMESPACE",
+    text: "where its Lease is",
+    default: SYSTEM_NAMESPACE,
+  },
+  config: { variable: "SBD_CONFIG_NAME", text: "SBDConfig whose device it writes to" },
+  "sbd-device": {
+    variable: "SBD_DEVICE_PATH",
+    text: "shared device or directory",
+    default: "/mnt/sbd-operator-device",
+  },
+  "sbd-timeout-seconds": { variable: "SBD_TIMEOUT_SECONDS", text: "T, checked against the device" },
+  "lease-seconds": {
+    variable: "SBD_LEASE_SECONDS",
+    text: "how long a silent fencer keeps the other one waiting",
+    default: "15",
+  },
+  ...PROGRAM_FLAGS,
 } as const;
-
-type Flag = keyof typeof FLAGS;
-
-const DEFAULTS: Partial<Record<Flag, string>> = {
-  "pod-namespace": "sbd-system",
-  "sbd-device": "/mnt/sbd-operator-device",
-  "log-level": "info",
-  "metrics-address": "::",
-  "metrics-port": "8080",
-  "lease-seconds": "15",
-};
 
 /**
  * Reads flags, then variables, then defaults.
  *
- * @throws {FencerOptionError} naming the flag, the variable and the value
+ * @throws {FlagError} naming the flag, the variable and the value
  */
 export function readFencerOptions(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): FencerOptions {
   const { value, required, wholeNumber, oneOf } = readFlags(
-    FLAGS,
-    DEFAULTS,
+    FENCER_FLAGS,
     args,
     environment,
-    (message) => new FencerOptionError(message),
     "Nobody is fenced.",
   );
   const seconds = "sbd-timeout-seconds";

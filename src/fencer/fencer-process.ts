@@ -1,10 +1,10 @@
 import { apiTimeoutMs } from "../agent/api/api-timeout.ts";
 import { createFencerSide, type FencerSide } from "../agent/api/fencer-side.ts";
 import { followResource } from "../agent/api/follow-resource.ts";
-import { serveMetrics } from "../agent/api/metrics-server.ts";
+import { serveMetrics } from "../program/metrics-server.ts";
 import { createTroubleLog } from "../agent/api/trouble-log.ts";
 import { createFencerHost } from "../agent/shell/fencer-host.ts";
-import type { LineLogger } from "../agent/shell/line-logger.ts";
+import type { LineLogger } from "../program/line-logger.ts";
 import { fencerNameOf } from "../api/fencer-name.ts";
 import { parseSBDNode, SBD_NODE } from "../api/sbd-node.ts";
 import type { KubeClient } from "../kube/kube-client.ts";
@@ -141,7 +141,8 @@ export function runFencer(
     address: options.metricsAddress,
     port: options.metricsPort,
     registry: metrics,
-    trouble: () => watch.trouble(),
+    healthTrouble: () => watch.trouble(),
+    readinessTrouble: () => watch.trouble(),
     log,
   });
   const timer = setInterval(tick, TICK_MS);

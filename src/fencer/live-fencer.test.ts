@@ -41,9 +41,9 @@ beforeEach(async () => {
     if (object.kind === "Node") noteNode(object);
   });
   cluster.startProgram("sbd-operator-a", {
-    source: "src/operator/shell/main.ts",
+    word: "operator",
     token: server.tokenFor(SYSTEM_NAMESPACE, "sbd-operator"),
-    environment: { POD_NAME: "sbd-operator-a", SBD_HEALTH_PORT: "0", ...LEASE },
+    environment: { POD_NAME: "sbd-operator-a", SBD_METRICS_PORT: "0", ...LEASE },
   });
 });
 afterEach(async () => {
@@ -94,7 +94,7 @@ function startFencer(
   more: Readonly<Record<string, string>> = {},
 ): ReturnType<LiveCluster["startProgram"]> {
   return cluster.startProgram(podName, {
-    source: "src/fencer/main.ts",
+    word: "fencer",
     token: cluster.server.tokenFor(SYSTEM_NAMESPACE, "sbd-fencer", { podName }),
     environment: {
       POD_NAME: podName,

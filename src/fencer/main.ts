@@ -2,17 +2,18 @@
  * The fencer of `fencerPlacement: Operator`: one process in an unprivileged pod. It holds no watchdog,
  * so what an agent keeps apart from Kubernetes traffic need not be kept apart here.
  */
-import { createLineLogger } from "../agent/shell/line-logger.ts";
+import { createLineLogger } from "../program/line-logger.ts";
 import { createKubeClient } from "../kube/kube-client.ts";
 import { loadKubeConfig } from "../kube/kube-config.ts";
-import { FencerOptionError, readFencerOptions, type FencerOptions } from "./fencer-options.ts";
+import { readFencerOptions } from "./fencer-options.ts";
 import { runFencer } from "./fencer-process.ts";
 
 const STANDARD_OUTPUT = 1;
 const STOP_WITHIN_MS = 5_000;
 
-function main(): void {
-  const options = readOptions();
+/** @throws {FlagError} */
+export function runFencerProgram(args: readonly string[]): void {
+  const options = readFencerOptions(args, process.env);
   const logger = createLineLogger(STANDARD_OUTPUT, options.logLevel, { fencer: options.podName });
   const end = (code: number): never => {
     logger.flush();
@@ -36,17 +37,3 @@ function main(): void {
     end(1);
   }
 }
-
-function readOptions(): FencerOptions {
-  try {
-    return readFencerOptions(process.argv.slice(2), process.env);
-  } catch (error) {
-    if (error instanceof FencerOptionError) {
-      console.error(`sbd-fencer: ${error.message}`);
-      process.exit(2);
-    }
-    throw error;
-  }
-}
-
-main();

@@ -68,19 +68,23 @@ export class ControlPlane {
   /** Starts an operator of that name; its log lies beside the consoles. */
   startOperator(name: string): void {
     const log = openSync(join(this.#cluster.folder, `${name}.log`), "a");
-    const program = join(import.meta.dirname, "../../src/operator/shell/main.ts");
-    const operator = spawn("setpriv", ["--pdeathsig", "KILL", process.execPath, program], {
-      stdio: ["ignore", log, log],
-      env: {
-        PATH: process.env["PATH"],
-        HOME: process.env["HOME"],
-        KUBECONFIG: this.#kubernetes.kubeconfigs.operator,
-        POD_NAME: name,
-        DEPLOYMENT_NAMESPACE: SYSTEM_NAMESPACE,
-        SBD_HEALTH_PORT: "0",
-        SBD_LEASE_SECONDS: String(LEASE_SECONDS),
+    const program = join(import.meta.dirname, "../../src/program/sbd.ts");
+    const operator = spawn(
+      "setpriv",
+      ["--pdeathsig", "KILL", process.execPath, program, "operator"],
+      {
+        stdio: ["ignore", log, log],
+        env: {
+          PATH: process.env["PATH"],
+          HOME: process.env["HOME"],
+          KUBECONFIG: this.#kubernetes.kubeconfigs.operator,
+          POD_NAME: name,
+          DEPLOYMENT_NAMESPACE: SYSTEM_NAMESPACE,
+          SBD_METRICS_PORT: "0",
+          SBD_LEASE_SECONDS: String(LEASE_SECONDS),
+        },
       },
-    });
+    );
     closeSync(log);
     this.operators.push({ name, process: operator });
   }

@@ -148,7 +148,7 @@ export class GuardedCluster {
 
   /** The agent as a kubelet would run it. */
   agentOf(name: string, more: Readonly<Record<string, string>> = {}): GuestService {
-    const program = `${guestRepository}/src/agent/shell/main.js`;
+    const program = `${guestRepository}/src/program/sbd.js`;
     const environment = {
       NODE_NAME: name,
       SBD_TIMEOUT_SECONDS: String(this.timing.timeoutMs / 1000),
@@ -158,7 +158,7 @@ export class GuardedCluster {
       ...this.#options.agentEnvironment,
       ...more,
     };
-    const node = ["node", "--max-old-space-size=96", program];
+    const node = ["node", "--max-old-space-size=96", program, "agent"];
     const restartSeconds = this.#options.agentRestart?.[name] ?? 1;
     if (this.plane === undefined) {
       return {

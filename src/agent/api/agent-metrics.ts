@@ -1,4 +1,6 @@
-import { Counter, Gauge, Registry } from "prom-client";
+import { Counter, Gauge, type Registry } from "prom-client";
+
+import { createMetricsRegistry } from "../../program/metrics-registry.ts";
 
 import type { AgentStatus } from "../shell/api-message.ts";
 
@@ -18,7 +20,7 @@ export const STATUS_STALE_MS = 5_000;
  * @param nowMs monotonic clock
  */
 export function createAgentMetrics(nowMs: () => number): AgentMetrics {
-  const registry = new Registry();
+  const registry = createMetricsRegistry();
   const registers: Registry[] = [];
   let latest: { readonly status: AgentStatus; readonly atMs: number } | null = null;
 

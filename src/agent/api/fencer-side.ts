@@ -5,7 +5,7 @@ import type { KubeClient } from "../../kube/kube-client.ts";
 import { parseOnce } from "../../kube/parse-once.ts";
 import { getObject, listObjects } from "../../kube/read-objects.ts";
 import { NODES, resourceTypeOf } from "../../kube/resource-type.ts";
-import type { LogLevel } from "../effect.ts";
+import type { LogLevel } from "../../program/log-level.ts";
 import type { FromCore, FromFencer, ToCore } from "../shell/api-message.ts";
 import { assignmentsOf, type Assignment } from "./assignments.ts";
 import { followResource } from "./follow-resource.ts";

@@ -11,22 +11,22 @@ import { setNiceness, setOomScoreAdjustment } from "../../platform/realtime.ts";
 import { readAgentOptions, type AgentOptions } from "../shell/agent-options.ts";
 import type { ToCore } from "../shell/api-message.ts";
 import { API_SOCKET } from "../shell/api-socket.ts";
-import { createLineLogger, type LineLogger } from "../shell/line-logger.ts";
+import { createLineLogger, type LineLogger } from "../../program/line-logger.ts";
 import { createAgentMetrics, STATUS_STALE_MS } from "./agent-metrics.ts";
 import { createClusterSide, type ClusterSide } from "./cluster-side.ts";
 import { connectToCore } from "./core-link.ts";
-import { serveMetrics } from "./metrics-server.ts";
+import { serveMetrics } from "../../program/metrics-server.ts";
 
 /** When memory runs out, this process goes first; the core process starts another. */
 const OOM_SCORE_ADJUSTMENT = 900;
 const STANDARD_OUTPUT = 1;
 const CONFIG_AGAIN_AFTER_MS = 30_000;
 
-function main(): void {
+export function runApiProcess(args: readonly string[]): void {
   setOomScoreAdjustment(OOM_SCORE_ADJUSTMENT);
   // The core process goes before everything, and this one inherits that.
   setNiceness(0);
-  const options = readAgentOptions(process.argv.slice(2), process.env);
+  const options = readAgentOptions(args, process.env);
   const fields = { node: options.nodeName, process: "api" };
   const logger = createLineLogger(STANDARD_OUTPUT, options.logLevel, fields);
   endWithTheCore();
@@ -44,14 +44,16 @@ function main(): void {
     },
     failed: (error) => logger.log("debug", `the core process: ${error}`),
   });
+  const trouble = (): string | null =>
+    performance.now() - heardMs < STATUS_STALE_MS
+      ? null
+      : "the core process has said nothing lately";
   serveMetrics({
     address: options.metricsAddress,
     port: options.metricsPort,
     registry: metrics.registry,
-    trouble: () =>
-      performance.now() - heardMs < STATUS_STALE_MS
-        ? null
-        : "the core process has said nothing lately",
+    healthTrouble: trouble,
+    readinessTrouble: trouble,
     log: (level, message) => logger.log(level, message),
   });
   followCluster(
@@ -92,5 +94,3 @@ function followCluster(
     setTimeout(() => followCluster(options, logger, send, found), CONFIG_AGAIN_AFTER_MS);
   }
 }
-
-main();

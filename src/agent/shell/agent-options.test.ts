@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { AgentOptionError, agentUsage, readAgentOptions } from "./agent-options.ts";
+import { FlagError, flagsUsage } from "../../program/flags.ts";
+import { AGENT_FLAGS, readAgentOptions } from "./agent-options.ts";
 
 const NAME = { NODE_NAME: "worker-1" };
 
@@ -33,16 +34,16 @@ test("what cannot be meant is refused, with flag, variable and value", () => {
     assert.throws(
       () => readAgentOptions([], environment),
       (error) => {
-        assert.ok(error instanceof AgentOptionError);
+        assert.ok(error instanceof FlagError);
         assert.match(error.message, message);
         return true;
       },
     );
   }
-  assert.throws(() => readAgentOptions(["--nod-name", "x"], NAME), AgentOptionError);
+  assert.throws(() => readAgentOptions(["--nod-name", "x"], NAME), FlagError);
 });
 
 test("the usage names every flag with its variable", () => {
-  assert.match(agentUsage(), /--metrics-port +SBD_METRICS_PORT/);
-  assert.match(agentUsage(), /--config +SBD_CONFIG_NAME/);
+  assert.match(flagsUsage("agent", AGENT_FLAGS), /--metrics-port +SBD_METRICS_PORT/);
+  assert.match(flagsUsage("agent", AGENT_FLAGS), /--config +SBD_CONFIG_NAME/);
 });

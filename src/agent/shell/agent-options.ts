@@ -1,5 +1,7 @@
-import type { LogLevel, RebootMethod } from "../effect.ts";
-import { LOG_LEVELS, readFlags } from "./program-flags.ts";
+import { readFlags } from "../../program/flags.ts";
+import { LOG_LEVELS, type LogLevel } from "../../program/log-level.ts";
+import { PROGRAM_FLAGS } from "../../program/program-flags.ts";
+import type { RebootMethod } from "../effect.ts";
 
 /** How an agent is started: each flag, or the environment variable beside it. */
 export type AgentOptions = {
@@ -25,64 +27,62 @@ export type AgentOptions = {
   readonly metricsPort: number;
 };
 
-/** Thrown for a flag or variable that cannot be meant. */
-export class AgentOptionError extends Error {
-  override readonly name = "AgentOptionError";
-}
-
-const FLAGS = {
+export const AGENT_FLAGS = {
   "node-name": { variable: "NODE_NAME", text: "Kubernetes name of this node" },
   "node-id": { variable: "SBD_NODE_ID", text: "slot of this node, 1 to 255; else its SBDNode's" },
   config: { variable: "SBD_CONFIG_NAME", text: "SBDConfig whose SBDNodes count; else every one" },
-  "sbd-device": { variable: "SBD_DEVICE_PATH", text: "shared device or directory" },
-  "watchdog-path": { variable: "SBD_WATCHDOG_PATH", text: "watchdog device" },
+  "sbd-device": {
+    variable: "SBD_DEVICE_PATH",
+    text: "shared device or directory",
+    default: "/dev/sbd-watchdog",
+  },
+  "watchdog-path": {
+    variable: "SBD_WATCHDOG_PATH",
+    text: "watchdog device",
+    default: "/dev/watchdog",
+  },
   "sbd-timeout-seconds": { variable: "SBD_TIMEOUT_SECONDS", text: "T, checked against the device" },
-  "reboot-method": { variable: "SBD_REBOOT_METHOD", text: "panic or systemctl-reboot" },
-  "log-level": { variable: "SBD_LOG_LEVEL", text: "debug, info, warn, error or fatal" },
-  "detect-only": { variable: "SBD_DETECT_ONLY", text: "true: never arm, never fence this node" },
+  "reboot-method": {
+    variable: "SBD_REBOOT_METHOD",
+    text: "panic or systemctl-reboot",
+    default: "panic",
+  },
+  "detect-only": {
+    variable: "SBD_DETECT_ONLY",
+    text: "true: never arm, never fence this node",
+    default: "false",
+  },
   "accept-unverified-watchdogs": {
     variable: "SBD_ACCEPT_UNVERIFIED_WATCHDOGS",
     text: "true: take a watchdog driver that nobody has measured at its word",
+    default: "false",
   },
-  "host-root": { variable: "SBD_HOST_ROOT", text: "where the host's /proc, /sys and /run are" },
+  "host-root": {
+    variable: "SBD_HOST_ROOT",
+    text: "where the host's /proc, /sys and /run are",
+    default: "/",
+  },
   "api-process": {
     variable: "SBD_API_PROCESS",
     text: "false: no child that talks to Kubernetes and serves /metrics",
+    default: "true",
   },
-  "metrics-address": { variable: "SBD_METRICS_ADDRESS", text: "address /metrics is served at" },
-  "metrics-port": { variable: "SBD_METRICS_PORT", text: "port /metrics is served at, 0 = any" },
+  ...PROGRAM_FLAGS,
 } as const;
-
-type Flag = keyof typeof FLAGS;
-
-const DEFAULTS: Partial<Record<Flag, string>> = {
-  "sbd-device": "/dev/sbd-watchdog",
-  "watchdog-path": "/dev/watchdog",
-  "reboot-method": "panic",
-  "log-level": "info",
-  "detect-only": "false",
-  "accept-unverified-watchdogs": "false",
-  "host-root": "/",
-  "api-process": "true",
-  "metrics-address": "::",
-  "metrics-port": "8080",
-};
 
 /**
  * Reads flags, then variables, then defaults.
  *
- * @throws {AgentOptionError} naming the flag, the variable and the value
+ * @throws {FlagError} naming the flag, the variable and the value
  */
 export function readAgentOptions(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): AgentOptions {
   const { value, required, wholeNumber, oneOf } = readFlags(
-    FLAGS,
-    DEFAULTS,
+    AGENT_FLAGS,
     args,
     environment,
-    (message) => new AgentOptionError(message),
     "This node is not protected.",
   );
   const seconds = "sbd-timeout-seconds";
@@ -102,12 +102,4 @@ export function readAgentOptions(
     metricsAddress: required("metrics-address"),
     metricsPort: wholeNumber("metrics-port", 0, 65_535),
   };
-}
-
-/** One line a flag. */
-export function agentUsage(): string {
-  const lines = Object.entries(FLAGS).map(
-    ([flag, { variable, text }]) => `  --${flag.padEnd(28)} ${variable.padEnd(32)} ${text}`,
-  );
-  return ["usage: sbd-agent [flags]; each flag has an environment variable", ...lines].join("\n");
 }

@@ -17,7 +17,7 @@ import { startDiskWorker } from "../../platform/disk-worker-handle.ts";
 import { createSlotTaskDriver } from "../../fencing/driver/slot-task-driver.ts";
 import { fenceDevice } from "../../fencing/shell/fence-device.ts";
 import { createFencerHost } from "./fencer-host.ts";
-import type { LineLogger } from "./line-logger.ts";
+import type { LineLogger } from "../../program/line-logger.ts";
 import { petCounts, type WatchdogControl } from "./watchdog-control.ts";
 
 /** What the agent's process is made of; all of it exists before the first pass. */

@@ -1,5 +1,5 @@
 import type { FromCore, ToCore } from "./api-message.ts";
-import type { LineLogger } from "./line-logger.ts";
+import type { LineLogger } from "../../program/line-logger.ts";
 import { listenForLines } from "./line-socket.ts";
 
 /** The way to the API process, or whoever stands in for it. */

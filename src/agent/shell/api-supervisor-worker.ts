@@ -15,7 +15,7 @@ export type ApiSupervisorMessage = {
   readonly message: string;
 };
 
-const PROGRAM = fileURLToPath(new URL("../api/main.ts", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("../../program/sbd.ts", import.meta.url));
 /** With the core process it fits the container's 256 MiB. */
 const HEAP_MB = 96;
 const BACKOFF = { minMs: 200, maxMs: 30_000 };
@@ -29,9 +29,13 @@ start();
 
 function start(): void {
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [`--max-old-space-size=${HEAP_MB}`, PROGRAM, ...args], {
-    stdio: ["pipe", "inherit", "inherit"],
-  });
+  const child = spawn(
+    process.execPath,
+    [`--max-old-space-size=${HEAP_MB}`, PROGRAM, "agent-api", ...args],
+    {
+      stdio: ["pipe", "inherit", "inherit"],
+    },
+  );
   let ended = false;
   const again = (how: string): void => {
     if (ended) {

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 
 import type { ApiSupervisorData, ApiSupervisorMessage } from "./api-supervisor-worker.ts";
-import type { LineLogger } from "./line-logger.ts";
+import type { LineLogger } from "../../program/line-logger.ts";
 
 /**
  * Keeps the API process running, from a thread of its own: starting a process waits for the kernel

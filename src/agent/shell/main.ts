@@ -20,14 +20,9 @@ import { runAgent } from "./agent-process.ts";
 import { openApiLink, type ApiLink } from "./api-link.ts";
 import { API_SOCKET } from "./api-socket.ts";
 import { superviseApiProcess } from "./api-supervisor.ts";
-import {
-  AgentOptionError,
-  agentUsage,
-  readAgentOptions,
-  type AgentOptions,
-} from "./agent-options.ts";
+import { readAgentOptions, type AgentOptions } from "./agent-options.ts";
 import { startDiskWorker } from "../../platform/disk-worker-handle.ts";
-import { createLineLogger, type LineLogger } from "./line-logger.ts";
+import { createLineLogger, type LineLogger } from "../../program/line-logger.ts";
 import { slotOnDevice } from "./slot-on-device.ts";
 import { createWatchdogControl, lookAtWatchdog } from "./watchdog-control.ts";
 
@@ -47,15 +42,12 @@ const NO_SLOT =
   "waiting for the slot of this node: no SBDNode names it yet, or the API is out of reach. The node " +
   "is unarmed and cannot be fenced meanwhile; --node-id names a slot by hand";
 
-function main(): void {
-  if (process.argv.includes("--help")) {
-    console.log(agentUsage());
-    return;
-  }
-  const options = readOptions();
+/** @throws {FlagError} */
+export function runAgentProgram(args: readonly string[]): void {
+  const options = readAgentOptions(args, process.env);
   const logger = createLineLogger(STANDARD_OUTPUT, options.logLevel, { node: options.nodeName });
   try {
-    start(options, logger);
+    start(options, args, logger);
   } catch (error) {
     fail(error, logger);
   }
@@ -68,7 +60,7 @@ function fail(error: unknown, logger: LineLogger): void {
   process.exit(1);
 }
 
-function start(options: AgentOptions, logger: LineLogger): void {
+function start(options: AgentOptions, args: readonly string[], logger: LineLogger): void {
   const { hostRoot } = options;
   for (const [wish, outcome] of [
     ["locked memory", lockMemory()],
@@ -84,7 +76,7 @@ function start(options: AgentOptions, logger: LineLogger): void {
   const hostState = openHostState(bootID, stateDirectory);
   const api = openApiLink(join(stateDirectory, API_SOCKET), logger);
   if (options.apiProcess) {
-    superviseApiProcess(process.argv.slice(2), logger);
+    superviseApiProcess(args, logger);
   }
   const known = options.nodeID ?? hostState.slot()?.nodeID ?? null;
   if (known !== null) {
@@ -223,18 +215,6 @@ function serve(
   });
 }
 
-function readOptions(): AgentOptions {
-  try {
-    return readAgentOptions(process.argv.slice(2), process.env);
-  } catch (error) {
-    if (error instanceof AgentOptionError) {
-      console.error(`sbd-agent: ${error.message}`);
-      process.exit(2);
-    }
-    throw error;
-  }
-}
-
 /** Without sysrq the watchdog alone ends the node: slower, and within the bound all the same. */
 function trySysrq(hostRoot: string, logger: LineLogger): Sysrq | null {
   try {
@@ -270,5 +250,3 @@ function latchMark(
       return { bootID, epoch: 0, reason: 0, fencer: `unknown (${latch.detail})` };
   }
 }
-
-main();

@@ -2,49 +2,52 @@
  * The operator: two replicas, one of which leads. Leader election is for order, not for safety: two
  * leaders would write the same things twice, each on a version that only one of them can win.
  */
-import { hostname } from "node:os";
-import { parseArgs } from "node:util";
-import pino from "pino";
-
 import { createEventRecorder } from "../../kube/event-recorder.ts";
 import { createKubeClient } from "../../kube/kube-client.ts";
 import { loadKubeConfig } from "../../kube/kube-config.ts";
 import { electLeader } from "../../kube/leader-election.ts";
-import { SYSTEM_NAMESPACE } from "../../api/group.ts";
-import { serveHealth } from "./health-server.ts";
+import { createLineLogger, type LineLogger } from "../../program/line-logger.ts";
+import { createMetricsRegistry } from "../../program/metrics-registry.ts";
+import { serveMetrics } from "../../program/metrics-server.ts";
+import { VERSION } from "../../program/version.ts";
 import { runOperatorLoop } from "./operator-loop.ts";
+import { readOperatorOptions, type OperatorOptions } from "./operator-options.ts";
 
 const LEASE_NAME = "sbd-operator";
+const STANDARD_OUTPUT = 1;
 const STOP_WITHIN_MS = 5_000;
 
-function main(): void {
-  const { values } = parseArgs({
-    options: {
-      "health-port": { type: "string", default: process.env["SBD_HEALTH_PORT"] ?? "8081" },
-      "log-level": { type: "string", default: process.env["SBD_LOG_LEVEL"] ?? "info" },
-      "lease-seconds": { type: "string", default: process.env["SBD_LEASE_SECONDS"] ?? "15" },
-    },
-  });
-  const identity = process.env["POD_NAME"] ?? hostname();
-  const namespace = process.env["DEPLOYMENT_NAMESPACE"] ?? SYSTEM_NAMESPACE;
-  const logger = pino({
-    level: values["log-level"],
-    base: { operator: identity },
-    formatters: { level: (label) => ({ level: label }) },
-    timestamp: pino.stdTimeFunctions.isoTime,
-  });
+/** @throws {FlagError} */
+export function runOperatorProgram(args: readonly string[]): void {
+  const options = readOperatorOptions(args, process.env);
+  const fields = { operator: options.podName };
+  const logger = createLineLogger(STANDARD_OUTPUT, options.logLevel, fields);
+  const end = (code: number): never => {
+    logger.flush();
+    process.exit(code);
+  };
+  logger.log("info", "starting", { version: VERSION, agentImage: options.agentImage });
+  try {
+    start(options, logger, end);
+  } catch (error) {
+    logger.log("fatal", error instanceof Error ? error.message : String(error));
+    end(1);
+  }
+}
+
+function start(options: OperatorOptions, logger: LineLogger, end: (code: number) => never): void {
+  const { podName: identity, namespace, agentImage, leaseMs } = options;
   const client = createKubeClient(loadKubeConfig(process.env), `sbd-operator/${identity}`);
   const events = createEventRecorder(client, {
     component: "sbd-operator",
-    onLost: (message) => logger.warn(message),
+    onLost: (message) => logger.log("warn", message),
   });
   const loop = runOperatorLoop(client, {
-    place: { namespace, agentImage: process.env["SBD_AGENT_IMAGE"] ?? "sbd-agent:latest" },
+    place: { namespace, agentImage },
     recordEvent: ({ about, eventType, reason, message }) =>
       events.record(about, eventType, reason, message),
-    log: (level, message, fields) => logger[level](fields ?? {}, message),
+    log: (level, message, more) => logger.log(level, message, more),
   });
-  const leaseMs = Number(values["lease-seconds"]) * 1_000;
   const election = electLeader(client, {
     name: LEASE_NAME,
     namespace,
@@ -54,9 +57,16 @@ function main(): void {
     retryPeriodMs: leaseMs / 7.5,
     onLead: () => loop.lead(),
     onFollow: () => loop.follow(),
-    log: (message) => logger.info(message),
+    log: (message) => logger.log("info", message),
   });
-  const health = serveHealth(Number(values["health-port"]), () => loop.isSynced);
+  serveMetrics({
+    address: options.metricsAddress,
+    port: options.metricsPort,
+    registry: createMetricsRegistry(),
+    healthTrouble: () => null,
+    readinessTrouble: () => (loop.isSynced ? null : "the caches wait for their first lists"),
+    log: (level, message) => logger.log(level, message),
+  });
 
   const stop = async (): Promise<void> => {
     loop.close();
@@ -64,12 +74,9 @@ function main(): void {
       election.stop().then(() => events.settled()),
       new Promise((resolve) => setTimeout(resolve, STOP_WITHIN_MS)),
     ]);
-    health.close();
     client.close();
-    process.exit(0);
+    end(0);
   };
   process.once("SIGTERM", () => void stop());
   process.once("SIGINT", () => void stop());
 }
-
-main();

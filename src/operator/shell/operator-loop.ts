@@ -1,6 +1,6 @@
 import type { KubeClient } from "../../kube/kube-client.ts";
 
-import type { LogLevel } from "../../agent/effect.ts";
+import type { LogLevel } from "../../program/log-level.ts";
 import { hostClock } from "../../platform/host-clock.ts";
 import type { OperatorPlace } from "../config.ts";
 import { NO_MEMORY, type OperatorMemory } from "../memory.ts";

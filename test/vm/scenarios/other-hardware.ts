@@ -105,7 +105,7 @@ export const tco: Scenario = {
     // The answer is lost with the boot.
     void guest
       .tryShell(
-        `node ${guestRepository}/src/cli/main.js watchdog test --reset --yes ` +
+        `node ${guestRepository}/src/program/sbd.js ctl watchdog test --reset --yes ` +
           `--timeout-seconds ${TESTED_S} >/dev/console 2>&1`,
         120_000,
       )

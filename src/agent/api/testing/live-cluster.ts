@@ -23,7 +23,8 @@ import { startApiServer, type ApiServer } from "../../../testing/apiserver/start
 export const CONFIG_NAME = "config";
 export const TIMEOUT_SECONDS = 6;
 const WATCHDOG_SECONDS = 4;
-const REPOSITORY = fileURLToPath(new URL("../../../../", import.meta.url));
+const SBD = fileURLToPath(new URL("../../../program/sbd.ts", import.meta.url));
+const SBDCTL = fileURLToPath(new URL("../../../../bin/sbdctl", import.meta.url));
 
 export type LiveCluster = {
   readonly server: ApiServer;
@@ -36,7 +37,7 @@ export type LiveCluster = {
   addSbdNode(nodeName: string, nodeID: number): void;
   /** Every line that a node's agent has logged, both processes'. */
   log(node: VirtualNode): readonly LogLine[];
-  /** Starts a program of this repository beside the machines; it ends with the cluster at the latest. */
+  /** Starts a program beside the machines; it ends with the cluster at the latest. */
   startProgram(name: string, program: LiveProgram): ChildProcess;
   /** Every line that programs of that name have logged. */
   programLog(name: string): readonly LogLine[];
@@ -46,8 +47,8 @@ export type LiveCluster = {
 };
 
 export type LiveProgram = {
-  /** Its source, from the repository's root. */
-  readonly source: string;
+  /** Which of sbd's programs. */
+  readonly word: "operator" | "fencer";
   readonly token: string;
   readonly environment: Readonly<Record<string, string>>;
 };
@@ -69,7 +70,7 @@ export async function createLiveCluster(
   const machines = new Map<VirtualNode, FaultControl>();
   server.objects.load(deployManifests());
   server.objects.load([sbdConfig({ onStorageLoss, ...spec })]);
-  await promisify(execFile)(join(REPOSITORY, "bin/sbdctl"), [
+  await promisify(execFile)(SBDCTL, [
     "device",
     "init",
     device.path,
@@ -95,22 +96,18 @@ export async function createLiveCluster(
     server,
     device,
     kubeconfig: writeKubeconfig,
-    startProgram(name, { source, token, environment }) {
+    startProgram(name, { word, token, environment }) {
       const log = fs.openSync(programLogPath(name), "a");
       // Ends with this process, also when that is killed: the kernel sees to it.
-      const program = spawn(
-        "setpriv",
-        ["--pdeathsig", "KILL", process.execPath, join(REPOSITORY, source)],
-        {
-          stdio: ["ignore", log, log],
-          env: {
-            PATH: process.env["PATH"],
-            HOME: process.env["HOME"],
-            KUBECONFIG: writeKubeconfig(name, token),
-            ...environment,
-          },
+      const program = spawn("setpriv", ["--pdeathsig", "KILL", process.execPath, SBD, word], {
+        stdio: ["ignore", log, log],
+        env: {
+          PATH: process.env["PATH"],
+          HOME: process.env["HOME"],
+          KUBECONFIG: writeKubeconfig(name, token),
+          ...environment,
         },
-      );
+      });
       fs.closeSync(log);
       programs.push(program);
       return program;
@@ -133,7 +130,7 @@ export async function createLiveCluster(
         commands: (node) => [
           {
             name: "agent",
-            argv: [process.execPath, join(REPOSITORY, "src/agent/shell/main.ts")],
+            argv: [process.execPath, SBD, "agent"],
             env: {
               ...node.environment,
               ...faultEnvironment(faults, device.path),

@@ -15,7 +15,8 @@ serveMetrics({
   address: "127.0.0.1",
   port: 0,
   registry,
-  trouble: () => process.env.TROUBLE ?? null,
+  healthTrouble: () => process.env.TROUBLE ?? null,
+  readinessTrouble: () => "no list yet",
   log: (level, message) => console.log(message),
 });
 `;
@@ -25,7 +26,7 @@ async function withServer(
   look: (url: string) => Promise<void>,
 ): Promise<void> {
   const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", PROGRAM], {
-    cwd: new URL("../../../", import.meta.url),
+    cwd: new URL("../../", import.meta.url),
     env: { ...process.env, ...(trouble === null ? {} : { TROUBLE: trouble }) },
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -59,5 +60,13 @@ test("/healthz says what is wrong", async () => {
     const health = await fetch(`${url}/healthz`);
     assert.equal(health.status, 503);
     assert.match(await health.text(), /nothing lately/);
+  });
+});
+
+test("/readyz is a question of its own", async () => {
+  await withServer(null, async (url) => {
+    const ready = await fetch(`${url}/readyz`);
+    assert.deepEqual([ready.status, await ready.text()], [503, "no list yet\n"]);
+    assert.equal((await fetch(`${url}/healthz`)).status, 200);
   });
 });

@@ -1,13 +1,19 @@
 import { parseArgs } from "node:util";
 
-import type { LogLevel } from "../effect.ts";
+/** A flag: the environment variable beside it, what it is, and its value where nothing says. */
+export type FlagFacts = {
+  readonly variable: string;
+  readonly text: string;
+  readonly default?: string;
+};
+export type Flags<Flag extends string = string> = Readonly<Record<Flag, FlagFacts>>;
 
-export const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "fatal"];
+/** Thrown for a flag or variable that cannot be meant: names it, its value, and what that means. */
+export class FlagError extends Error {
+  override readonly name = "FlagError";
+}
 
-/** A flag: the environment variable beside it, and what it is. */
-export type FlagFacts = { readonly variable: string; readonly text?: string };
-
-/** Reads one flag; each throws what the program refuses with, naming flag, variable and value. */
+/** Reads one flag; each but `value` throws a FlagError. */
 export type FlagReader<Flag extends string> = {
   /** Empty where nothing says. */
   readonly value: (flag: Flag) => string;
@@ -19,15 +25,13 @@ export type FlagReader<Flag extends string> = {
 /**
  * Reads flags, then variables, then defaults.
  *
- * @param refusal makes the error out of what is wrong and what it means
  * @param meaning what a refusal means, a sentence
+ * @throws {FlagError} for a flag that is none
  */
 export function readFlags<Flag extends string>(
-  flags: Readonly<Record<Flag, FlagFacts>>,
-  defaults: Readonly<Partial<Record<Flag, string>>>,
+  flags: Flags<Flag>,
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
-  refusal: (message: string) => Error,
   meaning: string,
 ): FlagReader<Flag> {
   const given = parse();
@@ -39,26 +43,27 @@ export function readFlags<Flag extends string>(
     try {
       return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
     } catch (error) {
-      throw refusal(error instanceof Error ? error.message : String(error));
+      throw new FlagError(error instanceof Error ? error.message : String(error));
     }
   }
 
   function value(flag: Flag): string {
-    return given[flag] ?? environment[flags[flag].variable] ?? defaults[flag] ?? "";
+    return given[flag] ?? environment[flags[flag].variable] ?? flags[flag].default ?? "";
   }
 
   function required(flag: Flag): string {
     const found = value(flag);
     if (found === "") {
       const { variable, text } = flags[flag];
-      const what = text === undefined ? "" : `: ${text}`;
-      throw refusal(`Cannot start as neither --${flag} nor ${variable} is set${what}. ${meaning}`);
+      throw new FlagError(
+        `Cannot start as neither --${flag} nor ${variable} is set: ${text}. ${meaning}`,
+      );
     }
     return found;
   }
 
-  function wanted(flag: Flag, what: string): Error {
-    return refusal(
+  function wanted(flag: Flag, what: string): FlagError {
+    return new FlagError(
       `Cannot start as --${flag} (${flags[flag].variable}) must be ${what}: current value is ` +
         `'${value(flag)}'. ${meaning}`,
     );
@@ -82,4 +87,16 @@ export function readFlags<Flag extends string>(
       return found;
     },
   };
+}
+
+/** One line a flag. */
+export function flagsUsage(word: string, flags: Flags): string {
+  const lines = Object.entries(flags).map(([flag, facts]) => {
+    const preset = facts.default === undefined ? "" : ` (${facts.default})`;
+    return `  --${flag.padEnd(28)} ${facts.variable.padEnd(31)} ${facts.text}${preset}`;
+  });
+  return [
+    `usage: sbd ${word} [flags]; each flag has an environment variable, and some a default`,
+    ...lines,
+  ].join("\n");
 }

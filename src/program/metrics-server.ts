@@ -8,18 +8,20 @@ export type MetricsServerOptions = {
   /** 0: one that is free. */
   readonly port: number;
   readonly registry: Registry;
-  /** Null where all is well, else what is not. */
-  readonly trouble: () => string | null;
+  /** What keeps `/healthz` from answering 200; null where nothing does. */
+  readonly healthTrouble: () => string | null;
+  /** The same of `/readyz`. */
+  readonly readinessTrouble: () => string | null;
   readonly log: (level: "info" | "warn", message: string) => void;
 };
 
 const LISTEN_AGAIN_AFTER_MS = 10_000;
 
-/** Serves `/metrics` and `/healthz`; a port that somebody else has is tried again and again. */
+/** Serves `/metrics`, `/healthz` and `/readyz`; a port that somebody else has is tried again and again. */
 export function serveMetrics(options: MetricsServerOptions): void {
-  const { address, port, registry, trouble, log } = options;
+  const { address, port, log } = options;
   const server = http.createServer((request, response) => {
-    void answer(request, response, registry, trouble);
+    void answer(request, response, options);
   });
   const listen = (): void => void server.listen(port, address);
   server.on("error", (error) => {
@@ -36,8 +38,7 @@ export function serveMetrics(options: MetricsServerOptions): void {
 async function answer(
   request: http.IncomingMessage,
   response: http.ServerResponse,
-  registry: Registry,
-  trouble: () => string | null,
+  { registry, healthTrouble, readinessTrouble }: MetricsServerOptions,
 ): Promise<void> {
   const path = (request.url ?? "/").split("?", 1)[0];
   if (request.method !== "GET" && request.method !== "HEAD") {
@@ -45,8 +46,8 @@ async function answer(
   } else if (path === "/metrics") {
     response.setHeader("content-type", registry.contentType);
     response.end(await registry.metrics());
-  } else if (path === "/healthz") {
-    const why = trouble();
+  } else if (path === "/healthz" || path === "/readyz") {
+    const why = path === "/healthz" ? healthTrouble() : readinessTrouble();
     response.writeHead(why === null ? 200 : 503, { "content-type": "text/plain; charset=utf-8" });
     response.end(`${why ?? "ok"}\n`);
   } else {

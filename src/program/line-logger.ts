@@ -1,6 +1,6 @@
 import fs from "node:fs";
 
-import type { LogLevel } from "../effect.ts";
+import { LOG_LEVELS, type LogLevel } from "./log-level.ts";
 
 /** Structured lines on a descriptor: `{"time","level","msg",…}`. */
 export type LineLogger = {
@@ -9,7 +9,6 @@ export type LineLogger = {
   flush(): void;
 };
 
-const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "fatal"];
 const QUEUE_LINES_MAX = 1_000;
 
 /**
@@ -38,7 +37,7 @@ export function createLineLogger(
 
   return {
     log(lineLevel, message, fields = {}) {
-      if (LEVELS.indexOf(lineLevel) < LEVELS.indexOf(level)) {
+      if (LOG_LEVELS.indexOf(lineLevel) < LOG_LEVELS.indexOf(level)) {
         return;
       }
       if (queue.length >= QUEUE_LINES_MAX) {
