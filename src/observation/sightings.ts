@@ -108,7 +108,7 @@ export function sameFenceSlot(a: FenceSlot, b: FenceSlot): boolean {
     (a.kind === "fence" || a.kind === "cleared") &&
     (b.kind === "fence" || b.kind === "cleared")
   ) {
-    return sameFenceRecord(a.record, b.record);
+    return a === b || sameFenceRecord(a.record, b.record);
   }
   if (a.kind === "bare-fence" && b.kind === "bare-fence") {
     const [x, y] = [a.message, b.message];

@@ -1,7 +1,8 @@
 import { Worker } from "node:worker_threads";
 
 import type { DeviceReply, DeviceRequest } from "./device-request.ts";
-import type { DiskWorkerMessage } from "./disk-worker.ts";
+import type { DiskWorkerMessage, RegionChanges } from "./disk-worker.ts";
+import { withChanges } from "../protocol/slot-memory.ts";
 
 /** The disk worker, seen from the main isolate. */
 export type DiskWorker = {
@@ -26,6 +27,12 @@ type Pending = {
 /** More than an agent and its fencers can have waiting; beyond it something is wrong. */
 const QUEUE_MAX = 256;
 
+/** What a worker that was just started has told of the regions. */
+const NOTHING_SHOWN: Pick<DeviceReply["read-regions"], "heartbeats" | "fences"> = {
+  heartbeats: new Map(),
+  fences: new Map(),
+};
+
 /**
  * Starts the worker and replaces it when it dies. One request is in flight at most, so there is never
  * more than one I/O of this process outstanding.
@@ -37,6 +44,7 @@ export function startDiskWorker(devicePath: string, onReplaced: () => void): Dis
   let inFlight: Pending | null = null;
   let ids = 0;
   let closing = false;
+  let shown = NOTHING_SHOWN;
   let worker = start();
 
   function start(): Worker {
@@ -56,6 +64,7 @@ export function startDiskWorker(devicePath: string, onReplaced: () => void): Dis
     }
     inFlight?.reject(new Error("the disk worker died"));
     inFlight = null;
+    shown = NOTHING_SHOWN;
     worker = start();
     onReplaced();
     next();
@@ -69,9 +78,16 @@ export function startDiskWorker(devicePath: string, onReplaced: () => void): Dis
     if ("error" in message) {
       reject(new Error(message.error));
     } else {
-      resolve(message.reply as never);
+      resolve((tellsChanges(message.reply) ? regions(message.reply) : message.reply) as never);
     }
     next();
+  }
+  function regions({ changes, ...times }: RegionChanges): DeviceReply["read-regions"] {
+    shown = {
+      heartbeats: withChanges(shown.heartbeats, changes.heartbeats),
+      fences: withChanges(shown.fences, changes.fences),
+    };
+    return { ...shown, ...times };
   }
   function next(): void {
     const pending = inFlight === null ? queue.shift() : undefined;
@@ -103,4 +119,8 @@ export function startDiskWorker(devicePath: string, onReplaced: () => void): Dis
       await worker.terminate();
     },
   };
+}
+
+function tellsChanges(reply: object): reply is RegionChanges {
+  return "changes" in reply;
 }

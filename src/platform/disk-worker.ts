@@ -11,14 +11,25 @@ import { parentPort, workerData } from "node:worker_threads";
 
 import { sameFenceSlot } from "../observation/sightings.ts";
 import type { FenceRecord, FenceSlot } from "../protocol/fence-record.ts";
+import type { HeartbeatSlot } from "../protocol/heartbeat-record.ts";
 import type { DeviceReply, DeviceRequest, DualTimes } from "./device-request.ts";
 import { hostClock } from "./host-clock.ts";
 import { openSlotDevice, type SlotDevice } from "./slot-device.ts";
+import { changesBetween, type SlotChanges } from "../protocol/slot-memory.ts";
 
 export type DiskWorkerData = { readonly devicePath: string };
 export type DiskWorkerMessage =
-  | { readonly id: number; readonly reply: DeviceReply[DeviceRequest["op"]] }
+  | { readonly id: number; readonly reply: DiskWorkerReply }
   | { readonly id: number; readonly error: string };
+
+/** Regions go as what has changed since this worker told of them last: a copy of 510 slots costs more. */
+export type RegionChanges = Omit<DeviceReply["read-regions"], "heartbeats" | "fences"> & {
+  readonly changes: {
+    readonly heartbeats: SlotChanges<HeartbeatSlot>;
+    readonly fences: SlotChanges<FenceSlot>;
+  };
+};
+type DiskWorkerReply = DeviceReply[Exclude<DeviceRequest["op"], "read-regions">] | RegionChanges;
 
 const { devicePath } = workerData as DiskWorkerData;
 const port = parentPort;
@@ -26,6 +37,10 @@ if (port === null) {
   throw new Error("The disk worker runs as a worker thread only");
 }
 let device: SlotDevice | null = null;
+let told: Pick<DeviceReply["read-regions"], "heartbeats" | "fences"> = {
+  heartbeats: new Map(),
+  fences: new Map(),
+};
 
 port.on("message", ({ id, request }: { id: number; request: DeviceRequest }) => {
   let message: DiskWorkerMessage;
@@ -39,7 +54,7 @@ port.on("message", ({ id, request }: { id: number; request: DeviceRequest }) => 
   port.postMessage(message);
 });
 
-function serve(on: SlotDevice, request: DeviceRequest): DeviceReply[DeviceRequest["op"]] {
+function serve(on: SlotDevice, request: DeviceRequest): DiskWorkerReply {
   switch (request.op) {
     case "read-pass":
       return readPass(on, request.nodeID);
@@ -70,17 +85,18 @@ function readPass(on: SlotDevice, nodeID: number): DeviceReply["read-pass"] {
   };
 }
 
-function readRegions(on: SlotDevice): DeviceReply["read-regions"] {
+function readRegions(on: SlotDevice): RegionChanges {
   const beforeHeartbeats = now();
   const heartbeats = on.readHeartbeats();
   const between = now();
   const fences = on.readFences();
-  return {
-    heartbeats,
-    fences,
-    heartbeatsTimes: around(beforeHeartbeats, between),
-    fencesTimes: around(between, now()),
+  const fencesTimes = around(between, now());
+  const changes = {
+    heartbeats: changesBetween(told.heartbeats, heartbeats),
+    fences: changesBetween(told.fences, fences),
   };
+  told = { heartbeats, fences };
+  return { changes, heartbeatsTimes: around(beforeHeartbeats, between), fencesTimes };
 }
 
 function writeFence(on: SlotDevice, record: FenceRecord): DeviceReply["write-fence"] {

@@ -14,6 +14,7 @@ import {
 } from "../protocol/heartbeat-record.ts";
 import { SBD_MAX_NODES } from "../protocol/message.ts";
 import { strideFor } from "../protocol/layout.ts";
+import { SlotMemory } from "../protocol/slot-memory.ts";
 
 /** The shared device in slots and records. Synchronous; for a thread of its own, or a program. */
 export type SlotDevice = {
@@ -22,8 +23,8 @@ export type SlotDevice = {
   readHeartbeat(nodeID: number): HeartbeatSlot;
   readFence(nodeID: number): FenceSlot;
   /** Every slot that is not empty, in one read. */
-  readHeartbeats(): Map<number, HeartbeatSlot>;
-  readFences(): Map<number, FenceSlot>;
+  readHeartbeats(): ReadonlyMap<number, HeartbeatSlot>;
+  readFences(): ReadonlyMap<number, FenceSlot>;
   /** Written and flushed. */
   writeHeartbeat(record: HeartbeatRecord): void;
   writeFence(record: FenceRecord): void;
@@ -38,6 +39,8 @@ export type SlotDevice = {
 export function openSlotDevice(path: string): SlotDevice {
   const shared = openSharedDevice(path);
   let strideBytes = strideFor(shared.logicalBlockBytes);
+  const heartbeats = new SlotMemory(decodeHeartbeatSlot);
+  const fences = new SlotMemory(decodeFenceSlot);
   /** A header, or none at all, has said where slots are; a damaged one has not. */
   let knowsStride = false;
 
@@ -46,18 +49,9 @@ export function openSlotDevice(path: string): SlotDevice {
   }
   function readSlots<Slot extends { readonly kind: string }>(
     region: Region,
-    decode: (bytes: Uint8Array, nodeID: number) => Slot,
-  ): Map<number, Slot> {
-    const bytes = shared.readAt(region, 0, (SBD_MAX_NODES + 1) * strideBytes);
-    const slots = new Map<number, Slot>();
-    for (let nodeID = 1; nodeID <= SBD_MAX_NODES; nodeID += 1) {
-      const at = nodeID * strideBytes;
-      const slot = decode(bytes.subarray(at, at + strideBytes), nodeID);
-      if (slot.kind !== "empty") {
-        slots.set(nodeID, slot);
-      }
-    }
-    return slots;
+    memory: SlotMemory<Slot>,
+  ): ReadonlyMap<number, Slot> {
+    return memory.read(shared.readAt(region, 0, (SBD_MAX_NODES + 1) * strideBytes), strideBytes);
   }
   function write(region: Region, nodeID: number, bytes: Uint8Array): void {
     if (!knowsStride) {
@@ -99,8 +93,8 @@ export function openSlotDevice(path: string): SlotDevice {
     readHeader,
     readHeartbeat: (nodeID) => decodeHeartbeatSlot(readSlot("heartbeat", nodeID), nodeID),
     readFence: (nodeID) => decodeFenceSlot(readSlot("fence", nodeID), nodeID),
-    readHeartbeats: () => readSlots("heartbeat", decodeHeartbeatSlot),
-    readFences: () => readSlots("fence", decodeFenceSlot),
+    readHeartbeats: () => readSlots("heartbeat", heartbeats),
+    readFences: () => readSlots("fence", fences),
     writeHeartbeat: (record) =>
       write("heartbeat", record.nodeID, encodeHeartbeatRecord(record, strideBytes)),
     writeFence: (record) =>

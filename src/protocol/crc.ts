@@ -26,9 +26,20 @@ export function makeCrcTables(polynomial: number): Int32Array {
  * it. `length` is at most data's.
  */
 export function crcOf(tables: Int32Array, data: Uint8Array, length: number): number {
-  let crc = -1;
-  let i = 0;
-  for (; length - i >= 16; i += 16) {
+  return ~updateCrc(tables, -1, data, 0, length);
+}
+
+/** The register after `data[start..end)`; neither preset nor inverted. `end` is at most data's length. */
+export function updateCrc(
+  tables: Int32Array,
+  register: number,
+  data: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  let crc = register;
+  let i = start;
+  for (; end - i >= 16; i += 16) {
     const first = crc ^ wordAt(data, i);
     crc =
       tables[0xf00 | (first & 0xff)]! ^
@@ -48,24 +59,24 @@ export function crcOf(tables: Int32Array, data: Uint8Array, length: number): num
       tables[0x100 | data[i + 14]!]! ^
       tables[data[i + 15]!]!;
   }
-  if (length - i < 4) {
-    for (; i < length; i++) crc = (crc >>> 8) ^ tables[data[i]! ^ (crc & 0xff)]!;
-    return ~crc;
+  if (end - i < 4) {
+    for (; i < end; i++) crc = (crc >>> 8) ^ tables[data[i]! ^ (crc & 0xff)]!;
+    return crc;
   }
   // The last 4..15 bytes also at once: a byte's table follows from how many bytes come after it.
   const first = crc ^ wordAt(data, i);
-  let table = (length - i - 1) << 8;
+  let table = (end - i - 1) << 8;
   crc =
     tables[table | (first & 0xff)]! ^
     tables[(table - 0x100) | ((first >>> 8) & 0xff)]! ^
     tables[(table - 0x200) | ((first >>> 16) & 0xff)]! ^
     tables[(table - 0x300) | (first >>> 24)]!;
   table -= 0x400;
-  for (i += 4; i < length; i++) {
+  for (i += 4; i < end; i++) {
     crc ^= tables[table | data[i]!]!;
     table -= 0x100;
   }
-  return ~crc;
+  return crc;
 }
 
 function wordAt(data: Uint8Array, at: number): number {

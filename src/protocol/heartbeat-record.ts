@@ -137,7 +137,8 @@ function writeFields(fields: FieldWriter, record: HeartbeatRecord): void {
   fields.u32("flags", flagsOf(record));
   fields.u64("acknowledgedEpoch", record.acknowledgedEpoch);
   fields.u64("seenEpoch", record.seenEpoch);
-  for (const byte of bitmapOf(record.moving)) fields.u8("moving", byte);
+  requireAscendingIDs(record.moving);
+  fields.bits(record.moving, MOVING_BYTES);
   fields.text("nodeName", record.nodeName, 1, NODE_NAME_MAX_BYTES);
 }
 
@@ -153,8 +154,8 @@ function readFields(fields: FieldReader, header: SBDMessageHeader): HeartbeatRec
   if (flags > FLAGS_MAX) throw badField("flags", `has bits that this program does not know`);
   const acknowledgedEpoch = fields.u64("acknowledgedEpoch");
   const seenEpoch = fields.u64("seenEpoch");
-  const moving: number[] = [];
-  for (let i = 0; i < MOVING_BYTES; i++) addBits(moving, i, fields.u8("moving"));
+  const moving = fields.bits("moving", MOVING_BYTES);
+  if (moving[0] === 0) throw badField("moving", "lists node ID 0, which no node has");
   const nodeName = fields.text("nodeName", 1, NODE_NAME_MAX_BYTES);
   return {
     nodeID: header.nodeID,
@@ -187,9 +188,8 @@ function flagsOf(record: HeartbeatRecord): number {
   );
 }
 
-/** One bit a node ID: bit `ID % 8` of byte `ID / 8`. */
-function bitmapOf(moving: readonly number[]): Uint8Array {
-  const bitmap = new Uint8Array(MOVING_BYTES);
+/** The bitmap would take them in any order; a record that was read back must equal the one written. */
+function requireAscendingIDs(moving: readonly number[]): void {
   let previous = 0;
   for (const nodeID of moving) {
     if (!isValidNodeID(nodeID) || nodeID <= previous) {
@@ -199,16 +199,5 @@ function bitmapOf(moving: readonly number[]): Uint8Array {
       );
     }
     previous = nodeID;
-    bitmap[nodeID >> 3]! |= 1 << (nodeID & 7);
-  }
-  return bitmap;
-}
-
-function addBits(moving: number[], index: number, byte: number): void {
-  for (let bit = 0; bit < 8; bit++) {
-    if ((byte & (1 << bit)) === 0) continue;
-    const nodeID = index * 8 + bit;
-    if (nodeID === 0) throw badField("moving", "lists node ID 0, which no node has");
-    moving.push(nodeID);
   }
 }

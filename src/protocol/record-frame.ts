@@ -1,7 +1,7 @@
 import { crc32c } from "./crc32c.ts";
 import { ProtocolError } from "./error.ts";
-import { FieldReader, isZero } from "./field-reader.ts";
-import { FieldWriter } from "./field-writer.ts";
+import { FieldReader, isZero, u32At } from "./field-reader.ts";
+import { FieldWriter, putU32 } from "./field-writer.ts";
 import { SBD_SLOT_SIZE } from "./layout.ts";
 import { SBD_MAGIC, SBD_VERSION } from "./message-header.ts";
 import type { SBDMessageHeader } from "./message-header.ts";
@@ -57,13 +57,11 @@ export function writeExtension(
 ): void {
   const fields = new FieldWriter(bytes, FIELDS_OFFSET);
   writeFields(fields);
-  const view = viewOf(bytes);
-  const headerChecksum = view.getUint32(HEADER_CHECKSUM_OFFSET, true);
-  view.setUint32(EXTENSION_OFFSET, EXTENSION_MAGIC, true);
-  view.setUint16(VERSION_OFFSET, EXTENSION_VERSION, true);
-  view.setUint16(VERSION_OFFSET + 2, fields.offset - EXTENSION_OFFSET, true);
-  view.setUint32(FIRST_COPY_OFFSET, headerChecksum, true);
-  view.setUint32(SECOND_COPY_OFFSET, headerChecksum, true);
+  const headerChecksum = u32At(bytes, HEADER_CHECKSUM_OFFSET);
+  putU32(bytes, EXTENSION_OFFSET, EXTENSION_MAGIC);
+  putU32(bytes, VERSION_OFFSET, EXTENSION_VERSION | ((fields.offset - EXTENSION_OFFSET) << 16));
+  putU32(bytes, FIRST_COPY_OFFSET, headerChecksum);
+  putU32(bytes, SECOND_COPY_OFFSET, headerChecksum);
   sealRecord(bytes);
 }
 
@@ -81,12 +79,10 @@ export function readExtension<T>(
   messageBytes: number,
   readFields: (fields: FieldReader) => T,
 ): T | "bare" {
-  const view = viewOf(bytes);
-  const headerChecksum = view.getUint32(HEADER_CHECKSUM_OFFSET, true);
-  if (
-    view.getUint32(FIRST_COPY_OFFSET, true) !== headerChecksum &&
-    view.getUint32(SECOND_COPY_OFFSET, true) !== headerChecksum
-  ) {
+  const headerChecksum = u32At(bytes, HEADER_CHECKSUM_OFFSET);
+  const firstCopy = u32At(bytes, FIRST_COPY_OFFSET);
+  const secondCopy = u32At(bytes, SECOND_COPY_OFFSET);
+  if (firstCopy !== headerChecksum && secondCopy !== headerChecksum) {
     return "bare";
   }
   // One message in 2^32 has the checksum 0, and no extension.
@@ -99,8 +95,9 @@ export function readExtension<T>(
       `Cannot trust the record as bytes follow its first ${SBD_SLOT_SIZE}, where it has only zeros`,
     );
   }
-  const version = view.getUint16(VERSION_OFFSET, true);
-  if (view.getUint32(EXTENSION_OFFSET, true) !== EXTENSION_MAGIC) {
+  const versionAndLength = u32At(bytes, VERSION_OFFSET);
+  const version = versionAndLength & 0xffff;
+  if (u32At(bytes, EXTENSION_OFFSET) !== EXTENSION_MAGIC) {
     throw new ProtocolError("BAD_MAGIC", 'Cannot understand the extension as it is not an "SBDX"');
   }
   if (version !== EXTENSION_VERSION) {
@@ -109,7 +106,7 @@ export function readExtension<T>(
       `Cannot understand an extension of version ${version}: this program knows version ${EXTENSION_VERSION} only`,
     );
   }
-  if (view.getUint32(FIRST_COPY_OFFSET, true) !== view.getUint32(SECOND_COPY_OFFSET, true)) {
+  if (firstCopy !== secondCopy) {
     throw new ProtocolError("BAD_FIELD", "Cannot accept the record as its header copies differ");
   }
   if (!isZero(bytes, messageBytes, EXTENSION_OFFSET)) {
@@ -117,18 +114,18 @@ export function readExtension<T>(
   }
   const fields = new FieldReader(bytes, FIELDS_OFFSET);
   const result = readFields(fields);
-  fields.finish(EXTENSION_OFFSET + view.getUint16(VERSION_OFFSET + 2, true), SECOND_COPY_OFFSET);
+  fields.finish(EXTENSION_OFFSET + (versionAndLength >>> 16), SECOND_COPY_OFFSET);
   return result;
 }
 
 /** Writes the CRC-32C over bytes 0..507 to byte 508. */
 export function sealRecord(bytes: Uint8Array): void {
-  viewOf(bytes).setUint32(CRC32C_OFFSET, crc32c(bytes, CRC32C_OFFSET), true);
+  putU32(bytes, CRC32C_OFFSET, crc32c(bytes, CRC32C_OFFSET));
 }
 
 /** @throws ProtocolError `BAD_CHECKSUM` unless the CRC-32C at byte 508 fits bytes 0..507 */
 export function requireSeal(bytes: Uint8Array): void {
-  const stored = viewOf(bytes).getUint32(CRC32C_OFFSET, true);
+  const stored = u32At(bytes, CRC32C_OFFSET);
   const computed = crc32c(bytes, CRC32C_OFFSET);
   if (stored === computed) return;
   throw new ProtocolError(
@@ -144,8 +141,4 @@ export function requireSlotLength(bytes: Uint8Array): void {
     "TOO_SHORT",
     `Cannot read the slot as it has ${SBD_SLOT_SIZE} bytes at least: there are ${bytes.length}`,
   );
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

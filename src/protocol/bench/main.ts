@@ -21,6 +21,7 @@ import {
   unmarshal,
   unmarshalFence,
 } from "../message.ts";
+import { SlotMemory } from "../slot-memory.ts";
 import { DEVICE, FENCE, HEARTBEAT } from "./samples.ts";
 
 const BATCHES = 40;
@@ -125,16 +126,57 @@ function* operations(): Generator<[name: string, run: Run]> {
     ],
     ["device-header-decode", () => decodeDeviceHeader(deviceBytes).kind.length],
   ];
-  for (const [name, operate] of records) {
-    yield [
-      name,
-      (count) => {
-        let sum = 0;
-        for (let i = 0; i < count; i++) sum += operate(i);
-        return sum;
-      },
-    ];
+  for (const [name, operate] of records) yield [name, (count) => each(count, operate)];
+
+  yield* regionOperations();
+}
+
+/** What a pass does with a whole region of 255 slots of 512 bytes: nothing moved, or every heartbeat did. */
+function* regionOperations(): Generator<[name: string, run: Run]> {
+  const stride = 512;
+  const heartbeats = [0, 1].map((sequence) =>
+    regionOf(stride, (nodeID) =>
+      encodeHeartbeatRecord(
+        { ...HEARTBEAT, nodeID, nodeName: `worker-${nodeID}`, sequence },
+        stride,
+      ),
+    ),
+  );
+  const fences = [0, 1].map((sequence) =>
+    regionOf(stride, (nodeID) =>
+      encodeFenceRecord({ ...FENCE, targetNodeID: nodeID, sequence }, stride),
+    ),
+  );
+  const cases: [string, (bytes: Uint8Array) => number, Uint8Array[]][] = [
+    ["heartbeat-region-255", readingOf(decodeHeartbeatSlot, stride), heartbeats],
+    ["fence-region-255", readingOf(decodeFenceSlot, stride), fences],
+  ];
+  for (const [name, read, [one, other]] of cases) {
+    const copies = [one!, one!.slice()];
+    yield [`${name}-unchanged`, (count) => each(count, (i) => read(copies[i & 1]!))];
+    const moved = [one!, other!];
+    yield [`${name}-changed`, (count) => each(count, (i) => read(moved[i & 1]!))];
   }
+}
+
+function regionOf(stride: number, encode: (nodeID: number) => Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(256 * stride);
+  for (let nodeID = 1; nodeID <= 255; nodeID++) bytes.set(encode(nodeID), nodeID * stride);
+  return bytes;
+}
+
+function readingOf(
+  decode: (bytes: Uint8Array, nodeID: number) => { readonly kind: string },
+  stride: number,
+): (bytes: Uint8Array) => number {
+  const memory = new SlotMemory(decode);
+  return (bytes) => memory.read(bytes, stride).size;
+}
+
+function each(count: number, operate: (i: number) => number): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += operate(i);
+  return sum;
 }
 
 /** The sequences lie beyond 32 bits and the timestamps change, as in production. */
@@ -207,7 +249,7 @@ function* hotOperations(): Generator<[name: string, run: Run]> {
 
 /** Operations that take about `BATCH_MS`, found by doubling, which also has them compiled. */
 function calibrate(run: Run): number {
-  for (let count = 1000; ; count *= 2) {
+  for (let count = 100; ; count *= 2) {
     const startNs = process.hrtime.bigint();
     consume(run(count));
     const elapsedMs = Number(process.hrtime.bigint() - startNs) / 1e6;
