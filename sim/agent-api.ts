@@ -6,12 +6,11 @@ import { nodeReading, requestReading } from "../src/agent/api/readings.ts";
 import { isOpenAgainst, openRequestsFor } from "../src/agent/api/request-state.ts";
 import { openSlotTasks, resultsWith } from "../src/agent/api/slot-task-results.ts";
 import { agentStatus } from "../src/agent/shell/agent-status.ts";
-import type { AgentStatus, Answer } from "../src/agent/shell/api-message.ts";
+import type { AgentStatus } from "../src/agent/shell/api-message.ts";
 import type { SBDNode } from "../src/api/sbd-node.ts";
 import type { SBDRemediation } from "../src/api/sbd-remediation.ts";
-import type { NodeReading, RequestReading } from "../src/fencing/authority.ts";
+import type { FromFencer } from "../src/fencing/driver/fencer-message.ts";
 import type { FromSlotTasks } from "../src/fencing/driver/slot-task-message.ts";
-import type { Evidence } from "../src/fencing/evidence.ts";
 import type { FencerReport } from "../src/fencing/fencer-report.ts";
 import type { KubeObject } from "../src/kube/kube-object.ts";
 import type { AgentProcess } from "./agent-process.ts";
@@ -69,7 +68,7 @@ export class AgentApi {
       wallMs: () => WALL_START_MS + Math.round(timeline.nowMs),
       nameOf: (uid) => this.#assigned.get(uid)?.ref.name ?? null,
       cached: (name) => this.#requests.find(({ metadata }) => metadata.name === name) ?? null,
-      onDeclared: (uid) => agent.fencers.declared(uid),
+      onDeclared: (uid) => agent.fencers.receive({ type: "declared", uid }),
     });
   }
 
@@ -147,33 +146,37 @@ export class AgentApi {
     );
   }
 
-  readRequest(uid: string, hear: (answer: Answer<RequestReading>) => void): void {
-    const { api } = this.#agent.world;
+  #answerRequest(id: number, uid: string): void {
+    const { fencers, world } = this.#agent;
     const { nodeName } = this.#agent.state.config;
     const name = this.#assigned.get(uid)?.ref.name;
     if (name === undefined) {
       const detail = "this agent is not named for it any more";
-      hear({ granted: false, detail, epoch: 0, confirmation: null });
+      const reading = { granted: false, detail, epoch: 0, confirmation: null };
+      fencers.receive({ type: "request-read", id, reading });
       return;
     }
     this.#call(
-      () => ({ found: api.remediations.get(name) as unknown as KubeObject | null }),
+      () => ({ found: world.api.remediations.get(name) as unknown as KubeObject | null }),
       (answer) => {
         if (answer !== null) {
-          hear(requestReading(answer.found, uid, nodeName));
+          const reading = requestReading(answer.found, uid, nodeName);
+          fencers.receive({ type: "request-read", id, reading });
         }
       },
     );
   }
 
   /** Two reads, each consistent, and not of one instant. */
-  readNode(nodeName: string, hear: (answer: Answer<NodeReading>) => void): void {
-    const { api } = this.#agent.world;
+  #answerNode(id: number, nodeName: string): void {
+    const { fencers, world } = this.#agent;
+    const { api } = world;
     let node: { readonly found: KubeObject | null } | null = null;
     let sbdNodes: readonly KubeObject[] | null = null;
     const both = (): void => {
       if (node !== null && sbdNodes !== null) {
-        hear(nodeReading(node.found, sbdNodes, nodeName));
+        const reading = nodeReading(node.found, sbdNodes, nodeName);
+        fencers.receive({ type: "node-read", id, reading });
       }
     };
     this.#call(
@@ -192,8 +195,20 @@ export class AgentApi {
     );
   }
 
-  receive(message: FromSlotTasks): void {
+  receive(message: FromFencer | FromSlotTasks): void {
     switch (message.type) {
+      case "report":
+        this.#heardReport(message.report);
+        return;
+      case "ask-request":
+        this.#answerRequest(message.id, message.uid);
+        return;
+      case "ask-node":
+        this.#answerNode(message.id, message.nodeName);
+        return;
+      case "declare":
+        this.#requestWriter.declare(message.uid, message.evidence);
+        return;
       case "ask-open-requests":
         this.#answerOpenRequests(message.id, message.nodeName);
         return;
@@ -202,15 +217,11 @@ export class AgentApi {
     }
   }
 
-  declare(uid: string, evidence: Evidence): void {
-    this.#requestWriter.declare(uid, evidence);
-  }
-
-  reportFencing(report: FencerReport): void {
+  #heardReport(report: FencerReport): void {
     if (this.#assigned.has(report.uid)) {
       this.#requestWriter.report(report);
     } else if (this.#synced) {
-      this.#agent.fencers.withdraw(report.uid);
+      this.#agent.fencers.receive({ type: "withdraw", uid: report.uid });
     }
   }
 
@@ -247,13 +258,13 @@ export class AgentApi {
       { nodeName: state.config.nodeName, configName: CONFIG_NAME },
     );
     for (const { order } of this.#assigned.values()) {
-      if (order.type === "fence" && state.life.kind === "serving") {
-        fencers.accept(order);
+      if (state.life.kind === "serving") {
+        fencers.receive(order);
       }
     }
     for (const uid of before.keys()) {
       if (!this.#assigned.has(uid)) {
-        fencers.withdraw(uid);
+        fencers.receive({ type: "withdraw", uid });
       }
     }
   }
@@ -277,7 +288,7 @@ export class AgentApi {
         return;
       }
       this.#reviewTasks();
-      this.#agent.fencers.report();
+      this.#agent.reportFencing();
       this.#reportStatus();
     });
   }

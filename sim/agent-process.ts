@@ -3,17 +3,23 @@ import { initialAgentState, isArmed, type AgentState } from "../src/agent/agent-
 import { stepAgent } from "../src/agent/agent.ts";
 import type { AgentEffect } from "../src/agent/effect.ts";
 import type { AgentEvent } from "../src/agent/event.ts";
+import type { FencerStepped } from "../src/fencing/driver/fencer-driver.ts";
+import { createFencerHost, type FencerHost } from "../src/fencing/driver/fencer-host.ts";
+import { narrateFencer } from "../src/fencing/driver/fencer-narration.ts";
 import {
   createSlotTaskDriver,
   type SlotTaskDriver,
 } from "../src/fencing/driver/slot-task-driver.ts";
+import type { FromFencer } from "../src/fencing/driver/fencer-message.ts";
+import type { FromSlotTasks } from "../src/fencing/driver/slot-task-message.ts";
+import type { FencesReading, HeartbeatsReading } from "../src/observation/region-reading.ts";
+import { sightFences, sightHeartbeats } from "../src/observation/sightings.ts";
 import type { FenceSlot } from "../src/protocol/fence-record.ts";
 import type { HeartbeatRecord, HeartbeatSlot } from "../src/protocol/heartbeat-record.ts";
 import { AgentApi } from "./agent-api.ts";
 import type { Boot } from "./boot.ts";
 import { DiskWorker } from "./disk-worker.ts";
 import { fenceDevice } from "./fence-device.ts";
-import { FencerHost } from "./fencer-host.ts";
 import type { Random } from "./random.ts";
 import { GARBAGE, heartbeatSlot } from "./shared-device.ts";
 import { WALL_START_MS, type World } from "./world.ts";
@@ -54,6 +60,8 @@ export class AgentProcess {
   #movingSlot = false;
   #vouchIDs = 0;
   #vouchMs = -Infinity;
+  /** When it last saw both regions. */
+  #sightMs = -Infinity;
 
   constructor(boot: Boot, startSeed: string, nodeID: number) {
     const { machine } = boot;
@@ -76,20 +84,26 @@ export class AgentProcess {
       memory: boot.run.beginStart(),
     };
     this.state = initialAgentState(config);
-    this.fencers = new FencerHost(this);
     this.api = new AgentApi(this);
     let nonces = 0;
-    this.slotTasks = createSlotTaskDriver({
+    const shared = {
       name: config.nodeName,
       nodeID,
       clock: { rawMs: () => boot.rawMs(), wallNs: () => this.wallNs() },
-      nonce: () => `${startSeed}c${(nonces += 1)}`,
+      nonce: () => `${startSeed}${(nonces += 1)}`,
       device: fenceDevice(this),
-      send: (message) => this.api.receive(message),
+      send: (message: FromFencer | FromSlotTasks) => this.api.receive(message),
       contract: () => this.contract(),
+      log: () => undefined,
+    };
+    this.fencers = createFencerHost({
+      ...shared,
+      stepped: (step) => this.#fencerStepped(step),
+    });
+    this.slotTasks = createSlotTaskDriver({
+      ...shared,
       sightings: () => this.fencers.sightings,
       keepOnly: (nodeName, uids) => this.fencers.keepOnly(nodeName, uids),
-      log: () => undefined,
     });
   }
 
@@ -107,7 +121,6 @@ export class AgentProcess {
   end(how: "process" | "machine"): void {
     this.alive = false;
     this.worker.abandon(how);
-    this.fencers.end();
   }
 
   /** Dies now, at whatever boundary this is. */
@@ -502,7 +515,7 @@ export class AgentProcess {
             reading: { startedMs: between.livedMs, endedMs: ended.livedMs, slots: fences },
           });
           if (this.alive) {
-            this.fencers.sight(
+            this.#sight(
               { startedMs: started.rawMs, endedMs: between.rawMs, slots: heartbeats },
               { startedMs: between.rawMs, endedMs: ended.rawMs, slots: fences },
             );
@@ -510,6 +523,53 @@ export class AgentProcess {
         });
       },
     });
+  }
+
+  /** Where the machine never slept both clocks are one, and so are both sightings. */
+  #sight(heartbeats: HeartbeatsReading, fences: FencesReading): void {
+    const { boot, state, fencers } = this;
+    this.#sightMs = boot.livedMs();
+    fencers.sight(
+      boot.suspendedMs === 0
+        ? state.sightings
+        : sightFences(sightHeartbeats(fencers.sightings, heartbeats), fences),
+    );
+  }
+
+  /** Between two looks at the device, where a finer rhythm would have more. */
+  reportFencing(): void {
+    if (this.isOnTime(this.boot.livedMs() - this.#sightMs)) {
+      this.fencers.report();
+    }
+  }
+
+  #fencerStepped(step: FencerStepped): void {
+    const { before, after, effects } = step;
+    const { coverage, invariants } = this.world;
+    const { nodeName } = this.state.config;
+    coverage.fencerStepped(before, after);
+    for (const { uid, proof } of after.requests) {
+      const known = before.requests.find((request) => request.uid === uid);
+      if (proof !== null && known?.proof == null) {
+        invariants.proved(uid, proof, after);
+      }
+    }
+    for (const line of this.world.say === null ? [] : narrateFencer(step)) {
+      this.world.say?.(`${nodeName} ${line}`);
+    }
+    for (const effect of effects) {
+      if (effect.type === "write-fence") {
+        const { record } = effect;
+        this.world.say?.(
+          `${nodeName} fencer writes message ${record.epoch} to ${after.config.target.nodeName}, ` +
+            record.targetBootID,
+        );
+        invariants.messageWritten(
+          record,
+          after.requests.map(({ uid }) => uid),
+        );
+      }
+    }
   }
 
   #write(

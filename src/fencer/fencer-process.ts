@@ -1,10 +1,16 @@
+import { randomBytes } from "node:crypto";
+
 import { apiTimeoutMs } from "../agent/api/api-timeout.ts";
 import { createFencerSide, type FencerSide } from "../agent/api/fencer-side.ts";
 import { followResource } from "../agent/api/follow-resource.ts";
 import { serveMetrics } from "../program/metrics-server.ts";
 import { createTroubleLog } from "../agent/api/trouble-log.ts";
-import { createFencerHost } from "../agent/shell/fencer-host.ts";
 import type { LineLogger } from "../program/line-logger.ts";
+import { createFencerHost } from "../fencing/driver/fencer-host.ts";
+import { narrateFencer } from "../fencing/driver/fencer-narration.ts";
+import { fenceDevice } from "../fencing/shell/fence-device.ts";
+import { sightRegions } from "../fencing/shell/region-sightings.ts";
+import { hostClock } from "../platform/host-clock.ts";
 import { fencerNameOf } from "../api/fencer-name.ts";
 import { parseSBDNode, SBD_NODE } from "../api/sbd-node.ts";
 import type { KubeClient } from "../kube/kube-client.ts";
@@ -55,7 +61,10 @@ export function runFencer(
   const host = createFencerHost({
     name: podName,
     nodeID: 0,
-    worker,
+    clock: hostClock,
+    nonce: () => randomBytes(16).toString("hex"),
+    device: fenceDevice(worker),
+    stepped: (step) => narrateFencer(step).forEach((line) => log("info", line)),
     // Both ends are in this process; neither is to find itself called by what it calls.
     send: (message) => queueMicrotask(() => side?.receive(message)),
     contract: () => watch.contract(),
@@ -65,7 +74,7 @@ export function runFencer(
     worker,
     timeoutMs: options.timeoutMs,
     agentsDevices,
-    sight: (regions) => host.sight(regions),
+    sight: (regions) => host.sight(sightRegions(host.sightings, regions)),
     onOtherDevice(detail) {
       log("error", `starting anew: ${detail}`);
       onOtherDevice();

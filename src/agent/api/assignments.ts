@@ -5,13 +5,13 @@ import type { SBDRemediation } from "../../api/sbd-remediation.ts";
 import type { KubeObject } from "../../kube/kube-object.ts";
 import type { ObjectRef } from "../../kube/resource-type.ts";
 import { FENCE_REASON_HEARTBEAT_TIMEOUT, FENCE_REASON_MANUAL } from "../../protocol/message.ts";
-import type { ToCore } from "../shell/api-message.ts";
+import type { FenceOrder } from "../../fencing/driver/fencer-message.ts";
 import { namedAgent, wantsMessage } from "./request-state.ts";
 
 /** A request that this agent is named to carry out. */
 export type Assignment = {
   readonly ref: ObjectRef;
-  readonly order: ToCore & { readonly type: "fence" };
+  readonly order: FenceOrder;
 };
 
 /**

@@ -6,7 +6,7 @@ import { parseOnce } from "../../kube/parse-once.ts";
 import { getObject, listObjects } from "../../kube/read-objects.ts";
 import { NODES, resourceTypeOf } from "../../kube/resource-type.ts";
 import type { LogLevel } from "../../program/log-level.ts";
-import type { FromCore, FromFencer, ToCore } from "../shell/api-message.ts";
+import type { FromFencer, ToFencer } from "../../fencing/driver/fencer-message.ts";
 import { assignmentsOf, type Assignment } from "./assignments.ts";
 import { followResource } from "./follow-resource.ts";
 import { nodeReading, requestReading } from "./readings.ts";
@@ -20,7 +20,7 @@ export type FencerSideOptions = {
   /** Whose requests count; null: every SBDConfig's. */
   readonly configName: string | null;
   readonly timeoutMs: () => number;
-  readonly send: (message: ToCore) => void;
+  readonly send: (message: ToFencer) => void;
   readonly log: (level: LogLevel, message: string) => void;
   readonly troubles: TroubleLog;
 };
@@ -122,7 +122,7 @@ export function createFencerSide(options: FencerSideOptions): FencerSide {
     send({ type: "node-read", id, reading: nodeReading(node, list.items, target) });
   }
 
-  function heardReport({ report }: FromCore & { readonly type: "report" }): void {
+  function heardReport({ report }: FromFencer & { readonly type: "report" }): void {
     if (assigned.has(report.uid)) {
       writer.report(report);
     } else if (requests.synced && configs.synced) {

@@ -14,10 +14,12 @@ import { agentStatus } from "./agent-status.ts";
 import type { ApiLink } from "./api-link.ts";
 import type { ToCore } from "./api-message.ts";
 import { startDiskWorker } from "../../platform/disk-worker-handle.ts";
+import { createFencerHost } from "../../fencing/driver/fencer-host.ts";
+import { narrateFencer } from "../../fencing/driver/fencer-narration.ts";
 import { createSlotTaskDriver } from "../../fencing/driver/slot-task-driver.ts";
 import { fenceDevice } from "../../fencing/shell/fence-device.ts";
-import { createFencerHost } from "./fencer-host.ts";
 import type { LineLogger } from "../../program/line-logger.ts";
+import { sightRegions } from "../../fencing/shell/region-sightings.ts";
 import { petCounts, type WatchdogControl } from "./watchdog-control.ts";
 
 /** What the agent's process is made of; all of it exists before the first pass. */
@@ -69,7 +71,10 @@ export function runAgent(options: AgentProcessOptions): void {
   const fencers = createFencerHost({
     name: config.nodeName,
     nodeID: config.nodeID,
-    worker,
+    clock: hostClock,
+    nonce: newNonce,
+    device: fenceDevice(worker),
+    stepped: (step) => narrateFencer(step).forEach((line) => logger.log("info", line)),
     send: (message) => api.send(message),
     contract: contractForOthers,
     log: (level, message) => logger.log(level, message),
@@ -78,7 +83,7 @@ export function runAgent(options: AgentProcessOptions): void {
     name: config.nodeName,
     nodeID: config.nodeID,
     clock: hostClock,
-    nonce: () => randomBytes(16).toString("hex"),
+    nonce: newNonce,
     device: fenceDevice(worker),
     send: (message) => api.send(message),
     contract: contractForOthers,
@@ -226,7 +231,7 @@ export function runAgent(options: AgentProcessOptions): void {
           slots: regions.fences,
         },
       });
-      fencers.sight(regions);
+      fencers.sight(sightRegions(fencers.sightings, regions));
     } catch (error) {
       ioErrors += 1;
       dispatch({ type: "regions-failed", error: String(error) });
@@ -445,6 +450,10 @@ function wantsVouch(state: AgentState, nowMs: number): boolean {
     (lastPass?.trouble?.vouchable === true ||
       (survives && goodAgeMs >= 2 * device.timing.passIntervalMs))
   );
+}
+
+function newNonce(): string {
+  return randomBytes(16).toString("hex");
 }
 
 function messageOf(error: unknown): string {

@@ -1,7 +1,5 @@
-import type { NodeReading, RequestReading } from "../../fencing/authority.ts";
+import type { FromFencer, ToFencer } from "../../fencing/driver/fencer-message.ts";
 import type { FromSlotTasks, ToSlotTasks } from "../../fencing/driver/slot-task-message.ts";
-import type { Evidence } from "../../fencing/evidence.ts";
-import type { FencerReport } from "../../fencing/fencer-report.ts";
 
 /**
  * What crosses between the core process and the API process (or whoever stands in for it), one JSON
@@ -10,10 +8,6 @@ import type { FencerReport } from "../../fencing/fencer-report.ts";
  */
 export type FromCore =
   | { readonly type: "status"; readonly status: AgentStatus }
-  | { readonly type: "report"; readonly nodeName: string; readonly report: FencerReport }
-  | { readonly type: "ask-request"; readonly id: number; readonly uid: string }
-  | { readonly type: "ask-node"; readonly id: number; readonly nodeName: string }
-  | { readonly type: "declare"; readonly uid: string; readonly evidence: Evidence }
   /** Patch the own SBDNode, then list the open requests. */
   | {
       readonly type: "ask-vouch";
@@ -21,27 +15,11 @@ export type FromCore =
       readonly leaving: boolean;
       readonly armed: boolean;
     }
+  | FromFencer
   | FromSlotTasks;
 
-/** Of those, what a fencer says, whichever process it runs in. */
-export type FromFencer = FromCore & {
-  readonly type: "report" | "ask-request" | "ask-node" | "declare";
-};
-
 export type ToCore =
-  /** This agent is named to fence a node. */
-  | {
-      readonly type: "fence";
-      readonly uid: string;
-      readonly nodeName: string;
-      readonly nodeID: number;
-      readonly reason: number;
-      readonly pausableNodes: "Accept" | "Refuse";
-    }
-  | { readonly type: "withdraw"; readonly uid: string }
-  | { readonly type: "request-read"; readonly id: number; readonly reading: Answer<RequestReading> }
-  | { readonly type: "node-read"; readonly id: number; readonly reading: Answer<NodeReading> }
-  | { readonly type: "declared"; readonly uid: string }
+  | ToFencer
   | {
       readonly type: "vouch-read";
       readonly id: number;
@@ -50,9 +28,6 @@ export type ToCore =
   /** The slot that this node's SBDNode says it has. */
   | { readonly type: "slot"; readonly nodeID: number; readonly sbdNode: string }
   | ToSlotTasks;
-
-/** The asker takes the times. */
-export type Answer<Reading> = Omit<Reading, "startedMs" | "endedMs">;
 
 /** What an agent says of itself. Ages and durations are in ms, on its unslewed clock. */
 export type AgentStatus = {

@@ -16,6 +16,9 @@ export type FenceDevice = {
   ): void;
 };
 
+/** A device that takes longer to answer has failed over, or is gone. */
+export const DEVICE_WITHIN_MS = 60_000;
+
 export type DeviceAnswer<Reply> =
   | { readonly ok: true; readonly reply: Reply }
   /** What was asked for may still happen, at any time. */

@@ -4,7 +4,7 @@ import { deriveTiming, seconds, type TimingContract } from "../../timing/contrac
 import type { OpenRequestsReading } from "../authority.ts";
 import type { ClearingDecision } from "../clearing.ts";
 import { decideSlotTask, endOfReplacing, type SlotTaskEnd } from "../slot-task.ts";
-import type { DeviceAnswer, FenceDevice } from "./fence-device.ts";
+import { DEVICE_WITHIN_MS, type DeviceAnswer, type FenceDevice } from "./fence-device.ts";
 import type { FencerClock } from "./fencer-clock.ts";
 import type { FromSlotTasks, SlotTask, ToSlotTasks } from "./slot-task-message.ts";
 
@@ -35,8 +35,6 @@ export type SlotTaskDriver = {
 const TASKS_MAX = 16;
 /** Twice as long as any request to the API may take, and no longer than until the next hand-over. */
 const LIST_WITHIN_MS = 10_000;
-/** A device that takes longer has failed over, or is gone. */
-const DEVICE_WITHIN_MS = 60_000;
 
 /** One try of a task. What answers an earlier one, or one that has ended, is not heard. */
 type Attempt = {
