@@ -22,6 +22,8 @@ import { DiskWorker } from "./disk-worker.ts";
 import { fenceDevice } from "./fence-device.ts";
 import type { Random } from "./random.ts";
 import { GARBAGE, heartbeatSlot } from "./shared-device.ts";
+import { askedIn } from "./simulated-config.ts";
+import { OWNER } from "./simulated-header.ts";
 import { WALL_START_MS, type World } from "./world.ts";
 
 const TICK_MS_BEFORE_HEADER = 500;
@@ -75,7 +77,8 @@ export class AgentProcess {
       bootID: boot.bootID,
       machineID: machine.label,
       startSeed,
-      timeoutMs: null,
+      asked: askedIn(machine.world.schedule),
+      owner: OWNER,
       detectOnly: machine.hardware.detectOnly,
       rebootMethod: "panic",
       watchdogSurvivesReboot: false,

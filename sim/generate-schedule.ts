@@ -15,6 +15,7 @@ export type ScheduleWishes = {
   /** Agents start a pass each p, as in production, so that bounds are met to the second. */
   readonly passes?: "each-p";
   readonly onStorageLoss?: Schedule["onStorageLoss"];
+  readonly misconfigured?: Schedule["misconfigured"];
 };
 
 const NODES = 5;
@@ -54,6 +55,7 @@ export function generateSchedule(seed: number, wishes: ScheduleWishes): Schedule
     timeoutMs,
     watchdogMs,
     onStorageLoss: wishes.onStorageLoss ?? (random.chance(0.3) ? "SurviveWithApi" : "SelfFence"),
+    misconfigured: wishes.misconfigured ?? misconfiguredBy(new Random(seed, "misconfigured")),
     pausableNodes: promise === "rough" && random.chance(0.05) ? "Refuse" : "Accept",
     passMs:
       random.chance(0.1) || wishes.passes === "each-p" ? passIntervalMs : Math.round(timeoutMs / 9),
@@ -71,6 +73,19 @@ export function generateSchedule(seed: number, wishes: ScheduleWishes): Schedule
         ? [loneFault(random, draft)]
         : roughFaults(random, draft, wishes);
   return { ...draft, faults: faults.toSorted((a, b) => a.atMs - b.atMs) };
+}
+
+/** Now and then the SBDConfig says something else than the device header. */
+function misconfiguredBy(random: Random): Schedule["misconfigured"] {
+  return random.chance(0.15)
+    ? {
+        ...(random.chance(0.5) ? { timeoutMs: 1_000 * random.pick([6, 30, 300]) } : {}),
+        ...(random.chance(0.5) ? { watchdogMs: 1_000 * random.pick([4, 15, 60]) } : {}),
+        ...(random.chance(0.5)
+          ? { onStorageLoss: random.pick(["SelfFence", "SurviveWithApi"] as const) }
+          : {}),
+      }
+    : {};
 }
 
 function loneFault(random: Random, schedule: Schedule): Fault {

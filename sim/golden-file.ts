@@ -72,12 +72,24 @@ function settings(text: string): Schedule {
     values.delete(key);
     return value;
   };
+  const asked = <Part>(key: string, read: (text: string) => Part): Part | Record<string, never> => {
+    const text = values.get(key);
+    values.delete(key);
+    return text === undefined ? {} : read(text);
+  };
   const schedule: Schedule = {
     seed: take("seed", 1),
     nodes: take("nodes", 3),
     timeoutMs: take("T", 10) * MS,
     watchdogMs: take("W", 5) * MS,
     onStorageLoss: values.get("survive") === "api" ? "SurviveWithApi" : "SelfFence",
+    misconfigured: {
+      ...asked("asked-T", (text) => ({ timeoutMs: Number(text) * MS })),
+      ...asked("asked-W", (text) => ({ watchdogMs: Number(text) * MS })),
+      ...asked("asked-survive", (text) => ({
+        onStorageLoss: text === "api" ? "SurviveWithApi" : "SelfFence",
+      })),
+    },
     pausableNodes: values.get("pausable") === "refuse" ? "Refuse" : "Accept",
     passMs: take("pass", 1) * MS,
     twoLeaders: take("leaders", 1) === 2,

@@ -9,9 +9,14 @@ import { NAMESPACE } from "./api-store.ts";
 import { executeAction } from "./execute-action.ts";
 import type { WriteOutcome } from "./object-store.ts";
 import type { Random } from "./random.ts";
+import { OWNER } from "./simulated-header.ts";
 import { wallAt, type World } from "./world.ts";
 
-const PLACE: OperatorPlace = { namespace: NAMESPACE, agentImage: "sbd-agent:simulated" };
+const PLACE: OperatorPlace = {
+  namespace: NAMESPACE,
+  clusterUID: OWNER.clusterUID,
+  agentImage: "sbd-agent:simulated",
+};
 /** While something goes on, as in production. */
 const BUSY_EVERY_MS = 1_000;
 /** While something goes on and nothing has changed: for what is decided by time alone. */

@@ -1,4 +1,5 @@
 import type { OnStorageLoss } from "../src/protocol/device-header.ts";
+import type { DeviceContract } from "../src/timing/device-agreement.ts";
 import type { Fault } from "./fault.ts";
 
 /** One run of the simulator, whole: the same schedule gives the same trace, byte for byte. */
@@ -9,6 +10,8 @@ export type Schedule = {
   readonly timeoutMs: number;
   readonly watchdogMs: number;
   readonly onStorageLoss: OnStorageLoss;
+  /** What the SBDConfig says of these instead, wrongly: the device header counts. */
+  readonly misconfigured: Partial<DeviceContract>;
   readonly pausableNodes: "Accept" | "Refuse";
   /** How far apart agents start passes: p, or coarser to see more hours in as much CPU time. */
   readonly passMs: number;

@@ -1,11 +1,13 @@
 import { API_VERSION } from "../src/api/group.ts";
 import { SBD_CONFIG, type SBDConfig } from "../src/api/sbd-config.ts";
 import { CONFIG_NAME } from "./api-store.ts";
+import type { DeviceContract } from "../src/timing/device-agreement.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** The SBDConfig of the one device that a run is about, its defaults filled in. */
 export function configFor(schedule: Schedule): SBDConfig {
-  const { timeoutMs, watchdogMs, onStorageLoss, pausableNodes } = schedule;
+  const { pausableNodes } = schedule;
+  const { timeoutMs, watchdogMs, onStorageLoss } = askedIn(schedule);
   return {
     apiVersion: API_VERSION,
     kind: "SBDConfig",
@@ -20,4 +22,10 @@ export function configFor(schedule: Schedule): SBDConfig {
     }),
     status: {},
   };
+}
+
+/** The contract as the SBDConfig has it. */
+export function askedIn(schedule: Schedule): DeviceContract {
+  const { timeoutMs, watchdogMs, onStorageLoss, misconfigured } = schedule;
+  return { timeoutMs, watchdogMs, onStorageLoss, ...misconfigured };
 }

@@ -1,5 +1,9 @@
 import type { DeviceHeader } from "../src/protocol/device-header.ts";
+import type { DeviceOwner } from "../src/timing/device-agreement.ts";
 import type { Schedule } from "./schedule.ts";
+
+/** Of every run. */
+export const OWNER: DeviceOwner = { configUID: "config-1", clusterUID: "cluster-1" };
 
 /** The header of the one device that a run is about. */
 export function headerFor(schedule: Schedule): DeviceHeader {
@@ -9,8 +13,7 @@ export function headerFor(schedule: Schedule): DeviceHeader {
     deviceUUID: "device-1",
     generation: 1,
     strideBytes: 512,
-    configUID: "config-1",
-    clusterUID: "cluster-1",
+    ...OWNER,
     clusterName: "simulated",
     timeoutMs,
     watchdogMs,

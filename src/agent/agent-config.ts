@@ -1,4 +1,5 @@
 import type { WatchdogFacts } from "../timing/watchdog-effect.ts";
+import type { AskedContract, DeviceOwner } from "../timing/device-agreement.ts";
 import type { BareMessageKey, LatchMark, RebootMethod } from "./effect.ts";
 
 /** What an agent knows before its first look at the device; all of it holds for this process. */
@@ -10,8 +11,10 @@ export type AgentConfig = {
   readonly machineID: string;
   /** 12 random hex digits; four more count the starts within the process. */
   readonly startSeed: string;
-  /** What the administrator set, to be compared with the device header; null = take the header's. */
-  readonly timeoutMs: number | null;
+  /** What the administrator set, to be compared with the device header, which counts. */
+  readonly asked: AskedContract;
+  /** Whose device it must be; null outside of clusters: then T alone tells whether it is the one meant. */
+  readonly owner: DeviceOwner | null;
   readonly detectOnly: boolean;
   readonly rebootMethod: RebootMethod;
   /** `/sys/module/watchdog/parameters/stop_on_reboot` is 0. */

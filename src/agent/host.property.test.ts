@@ -96,7 +96,8 @@ const start: Action = {
   run: (host) => {
     if (host.process !== null || host.death !== null) return;
     host.startAgent({
-      timeoutMs: null,
+      asked: { timeoutMs: null, watchdogMs: null, onStorageLoss: null },
+      owner: null,
       detectOnly: false,
       rebootMethod: "panic",
       acceptUnverifiedWatchdogs: false,

@@ -1,15 +1,19 @@
 import type { DeviceHeader, HeaderSlot } from "../protocol/device-header.ts";
+import { whyNotOwned, type DeviceOwner } from "../timing/device-agreement.ts";
 import type { Trouble } from "./agent-state.ts";
 
 /**
  * Why the device under the path is not the one this process lives by, or null where it is.
  *
- * @param expected what the process has pinned, or what earlier agents of this boot lived by
+ * @param expected what the process has pinned, or what earlier agents of this boot lived by; these
+ *   have judged whose it is, and a node that lives by it must not lose it over that
+ * @param owner whose it must be, asked of a device that nobody here has lived by; null = anybody's
  */
 export function whyNotOurDevice(
   slot: HeaderSlot,
   samePath: boolean,
   expected: DeviceHeader | { readonly deviceUUID: string } | null,
+  owner: DeviceOwner | null,
 ): Trouble | null {
   if (!samePath) {
     return {
@@ -26,8 +30,13 @@ export function whyNotOurDevice(
     case "unreadable":
       return { detail: `the device header is unreadable: ${slot.detail}`, vouchable: true };
     case "header":
-      return expected === null ? null : whyOther(slot.header, expected);
+      return expected === null ? whyNotTheirs(slot.header, owner) : whyOther(slot.header, expected);
   }
+}
+
+function whyNotTheirs(found: DeviceHeader, owner: DeviceOwner | null): Trouble | null {
+  const detail = whyNotOwned(found, owner);
+  return detail === null ? null : { detail, vouchable: false };
 }
 
 function whyOther(

@@ -28,6 +28,7 @@ export function passRead(state: AgentState, event: PassRead, nowMs: number): Ste
     event.header,
     event.samePath,
     state.device?.header ?? (remembered === null ? null : { deviceUUID: remembered }),
+    state.config.owner,
   );
   if (trouble !== null && (state.device === null || !trouble.vouchable)) {
     return finishPass(seen, pass.startedMs, trouble);

@@ -100,6 +100,20 @@ const slotTaskResult = z.object({
   time: described("When it ended.", instant),
 });
 
+const contract = z.object({
+  sbdTimeoutSeconds: described("T.", z.number().min(0)),
+  watchdogTimeoutSeconds: described("W.", z.number().min(0)),
+  onStorageLoss: described(
+    "What the node does that loses the device.",
+    z.enum(["SelfFence", "SurviveWithApi"]),
+  ),
+  configUID: described("UID of the SBDConfig whose device it is.", z.string().max(36)),
+  clusterUID: described(
+    "UID of the namespace kube-system of the cluster whose device it is.",
+    z.string().max(36),
+  ),
+});
+
 const unhealthyPeer = z.object({
   nodeID: described("The peer's slot.", nodeID),
   nodeName: described("The peer's node.", objectName.optional()),
@@ -114,6 +128,10 @@ const status = described(
     startID: described("The running agent start.", z.string().max(64).optional()),
     agentVersion: described("The agent's version.", z.string().max(64).optional()),
     deviceUUID: described("The device the agent works on.", z.string().max(36).optional()),
+    contract: described(
+      "What the header of that device says: the contract in force, whatever the SBDConfig says.",
+      contract.optional(),
+    ),
     watchdog: described("The node's watchdog.", watchdog.optional()),
     armed: described(
       "The watchdog is open and would reset the machine within W.",

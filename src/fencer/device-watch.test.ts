@@ -85,7 +85,8 @@ function watched(
   let sighted = 0;
   const watch = watchDevice({
     worker,
-    timeoutMs: OURS.timeoutMs,
+    asked: OURS,
+    owner: null,
     agentsDevices: () => new Set([OURS.deviceUUID]),
     sight: () => {
       sighted += 1;

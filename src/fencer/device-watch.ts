@@ -6,11 +6,18 @@ import type { DiskWorker } from "../platform/disk-worker-handle.ts";
 import { hostClock } from "../platform/host-clock.ts";
 import type { DeviceHeader } from "../protocol/device-header.ts";
 import { deriveTiming, seconds, type Timing } from "../timing/contract.ts";
+import {
+  contractDifference,
+  type AskedContract,
+  type DeviceOwner,
+} from "../timing/device-agreement.ts";
 
 export type DeviceWatchOptions = {
   readonly worker: DiskWorker;
-  /** T as the SBDConfig has it; null: whatever the device says. */
-  readonly timeoutMs: number | null;
+  /** As the SBDConfig has it; the device header counts. */
+  readonly asked: AskedContract;
+  /** Whose device it must be; null outside of clusters. */
+  readonly owner: DeviceOwner | null;
   /** UUIDs of the devices that the agents say they work on; null: not known yet. */
   readonly agentsDevices: () => ReadonlySet<string> | null;
   /** Told of the regions after each good pass. */
@@ -75,7 +82,7 @@ export function watchDevice(options: DeviceWatchOptions): DeviceWatch {
       op: "read-pass",
       nodeID: ANY_NODE_ID,
     });
-    const why = whyNotOurDevice(slot, samePath, pinned?.header ?? null);
+    const why = whyNotOurDevice(slot, samePath, pinned?.header ?? null, options.owner);
     if (why !== null && pinned !== null && (slot.kind === "header" || !samePath)) {
       return why.detail;
     }
@@ -90,7 +97,13 @@ export function watchDevice(options: DeviceWatchOptions): DeviceWatch {
     }
     const timing = deriveTiming(slot.header);
     const regions = await worker.request({ op: "read-regions" });
-    pinned ??= { header: slot.header, timing };
+    if (pinned === null) {
+      pinned = { header: slot.header, timing };
+      const difference = contractDifference(slot.header, options.asked);
+      if (difference !== null) {
+        log("warn", `${difference}: this fencer waits by the device header`);
+      }
+    }
     lastGoodMs = startedMs;
     say(null);
     options.sight(regions);
@@ -98,10 +111,11 @@ export function watchDevice(options: DeviceWatchOptions): DeviceWatch {
   }
 
   function whyNotTheAgents({ deviceUUID, timeoutMs }: DeviceHeader): string | null {
-    if (options.timeoutMs !== null && options.timeoutMs !== timeoutMs) {
+    const { asked, owner } = options;
+    if (owner === null && asked.timeoutMs !== null && asked.timeoutMs !== timeoutMs) {
       return (
         `the device was initialised with T = ${seconds(timeoutMs)} and this fencer was configured with ` +
-        `${seconds(options.timeoutMs)}, so it fences nobody. Stop all agents and initialise the device ` +
+        `${seconds(asked.timeoutMs)}, so it fences nobody. Stop all agents and initialise the device ` +
         `again, or correct sbdTimeoutSeconds`
       );
     }

@@ -12,7 +12,8 @@ test("a pod's name and a config are enough", () => {
     namespace: "sbd-system",
     configName: "config",
     devicePath: "/mnt/sbd-operator-device",
-    timeoutMs: null,
+    asked: { timeoutMs: null, watchdogMs: null, onStorageLoss: null },
+    owner: null,
     logLevel: "info",
     metricsAddress: "::",
     metricsPort: 8_080,
@@ -24,7 +25,7 @@ test("a flag counts more than its variable", () => {
   const environment = { ...POD, SBD_TIMEOUT_SECONDS: "10", SBD_DEVICE_PATH: "/dev/a" };
   const options = readFencerOptions(["--sbd-timeout-seconds=20", "--config", "b"], environment);
   assert.deepEqual(
-    [options.timeoutMs, options.configName, options.devicePath],
+    [options.asked.timeoutMs, options.configName, options.devicePath],
     [20_000, "b", "/dev/a"],
   );
 });

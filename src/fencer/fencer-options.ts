@@ -1,7 +1,9 @@
+import { AGREEMENT_FLAGS, readAgreement } from "../agent/shell/device-agreement-flags.ts";
 import { SYSTEM_NAMESPACE } from "../api/group.ts";
 import { readFlags } from "../program/flags.ts";
 import { LOG_LEVELS, type LogLevel } from "../program/log-level.ts";
 import { PROGRAM_FLAGS } from "../program/program-flags.ts";
+import type { AskedContract, DeviceOwner } from "../timing/device-agreement.ts";
 
 /** How a fencer that runs without an agent is started: each flag, or the variable beside it. */
 export type FencerOptions = {
@@ -12,8 +14,10 @@ export type FencerOptions = {
   /** The SBDConfig whose device it writes to. */
   readonly configName: string;
   readonly devicePath: string;
-  /** T, checked against the device; null: take the device's. */
-  readonly timeoutMs: number | null;
+  /** What the SBDConfig asks for; null: whatever the device says. */
+  readonly asked: AskedContract;
+  /** Null: outside of clusters. */
+  readonly owner: DeviceOwner | null;
   readonly logLevel: LogLevel;
   readonly metricsAddress: string;
   /** 0: one that is free. */
@@ -35,7 +39,7 @@ export const FENCER_FLAGS = {
     text: "shared device or directory",
     default: "/mnt/sbd-operator-device",
   },
-  "sbd-timeout-seconds": { variable: "SBD_TIMEOUT_SECONDS", text: "T, checked against the device" },
+  ...AGREEMENT_FLAGS,
   "lease-seconds": {
     variable: "SBD_LEASE_SECONDS",
     text: "how long a silent fencer keeps the other one waiting",
@@ -53,19 +57,14 @@ export function readFencerOptions(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): FencerOptions {
-  const { value, required, wholeNumber, oneOf } = readFlags(
-    FENCER_FLAGS,
-    args,
-    environment,
-    "Nobody is fenced.",
-  );
-  const seconds = "sbd-timeout-seconds";
+  const reader = readFlags(FENCER_FLAGS, args, environment, "Nobody is fenced.");
+  const { required, wholeNumber, oneOf } = reader;
   return {
     podName: required("pod-name"),
     namespace: required("pod-namespace"),
     configName: required("config"),
     devicePath: required("sbd-device"),
-    timeoutMs: value(seconds) === "" ? null : wholeNumber(seconds, 1, 3_600) * 1_000,
+    ...readAgreement(reader),
     logLevel: oneOf("log-level", LOG_LEVELS),
     metricsAddress: required("metrics-address"),
     metricsPort: wholeNumber("metrics-port", 0, 65_535),

@@ -72,7 +72,8 @@ export function runFencer(
   });
   const watch: DeviceWatch = watchDevice({
     worker,
-    timeoutMs: options.timeoutMs,
+    asked: options.asked,
+    owner: options.owner,
     agentsDevices,
     sight: (regions) => host.sight(sightRegions(host.sightings, regions)),
     onOtherDevice(detail) {

@@ -1,6 +1,7 @@
 import type { SBDConfig } from "../api/sbd-config.ts";
 import { seconds, type Timing } from "../timing/contract.ts";
-import { excluding, fieldOf, type PodTemplate } from "./pod-parts.ts";
+import type { OperatorPlace } from "./config.ts";
+import { agreementEnvironment, excluding, fieldOf, type PodTemplate } from "./pod-parts.ts";
 
 /** The host's files that an agent looks at, under one directory of the container. */
 export const HOST_ROOT = "/host";
@@ -21,7 +22,7 @@ export function minReadySeconds(timing: Timing): number {
 export function agentPodTemplate(
   config: SBDConfig,
   timing: Timing,
-  image: string,
+  place: OperatorPlace,
   labels: Readonly<Record<string, string>>,
 ): PodTemplate {
   const { spec } = config;
@@ -45,10 +46,10 @@ export function agentPodTemplate(
       containers: [
         {
           name: "sbd-agent",
-          image,
+          image: spec.image ?? place.agentImage,
           imagePullPolicy: spec.imagePullPolicy,
           args: ["agent"],
-          env: agentEnvironment(config),
+          env: agentEnvironment(config, place),
           ports: [{ name: "metrics", containerPort: spec.metricsPort, protocol: "TCP" }],
           resources: {
             requests: { cpu: "50m", memory: "128Mi" },
@@ -86,7 +87,8 @@ const HOST_PATHS = [
   { name: "host-run", path: STATE_DIRECTORY, type: "DirectoryOrCreate", readOnly: false },
 ] as const;
 
-function agentEnvironment({ metadata, spec }: SBDConfig): readonly unknown[] {
+function agentEnvironment(config: SBDConfig, place: OperatorPlace): readonly unknown[] {
+  const { metadata, spec } = config;
   return [
     { name: "NODE_NAME", valueFrom: fieldOf("spec.nodeName") },
     { name: "POD_NAME", valueFrom: fieldOf("metadata.name") },
@@ -94,7 +96,7 @@ function agentEnvironment({ metadata, spec }: SBDConfig): readonly unknown[] {
     { name: "SBD_CONFIG_NAME", value: metadata.name },
     { name: "SBD_DEVICE_PATH", value: spec.sbdDevicePath },
     { name: "SBD_WATCHDOG_PATH", value: spec.sbdWatchdogPath },
-    { name: "SBD_TIMEOUT_SECONDS", value: String(spec.sbdTimeoutSeconds) },
+    ...agreementEnvironment(config, place),
     { name: "SBD_REBOOT_METHOD", value: spec.rebootMethod },
     { name: "SBD_DETECT_ONLY", value: String(spec.detectOnly) },
     {

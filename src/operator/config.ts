@@ -1,16 +1,23 @@
-import type { Condition } from "../api/condition.ts";
 import { fencerNameOf } from "../api/fencer-name.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
 import { TimingError, msgwaitArithmetic, type Timing } from "../timing/contract.ts";
-import { type Action, type Manifest, targetOf } from "./action.ts";
+import type { Action, Manifest } from "./action.ts";
 import { agentPodTemplate, minReadySeconds } from "./agent-pod.ts";
+import { configEvent, showConfig, type Judgement } from "./config-status.ts";
+import { differencesOf, timingOf } from "./contract-in-force.ts";
 import { isFencing, isReporting, type OperatorMemory } from "./memory.ts";
 import { coveredNodes, owningConfig, reconcileSlots } from "./node-slots.ts";
 import { ownerOf } from "./pod-parts.ts";
-import { timingOf, type Moment, type Snapshot } from "./snapshot.ts";
+import type { Moment, Snapshot } from "./snapshot.ts";
 
-/** Where the operator runs, and which image its agents have unless the config says otherwise. */
-export type OperatorPlace = { readonly namespace: string; readonly agentImage: string };
+/** Where the operator runs. */
+export type OperatorPlace = {
+  readonly namespace: string;
+  /** UID of namespace kube-system. */
+  readonly clusterUID: string;
+  /** Of agents, fencers and the Job that initialises the device, unless the config says otherwise. */
+  readonly agentImage: string;
+};
 
 /** What an SBDConfig asks for: slots, the agents' DaemonSet, and a status that says how it stands. */
 export function reconcileConfig(
@@ -25,13 +32,14 @@ export function reconcileConfig(
   }
   let timing: Timing;
   try {
-    timing = timingOf(config);
+    timing = timingOf(config, snapshot);
   } catch (error) {
     if (error instanceof TimingError) {
+      const { message } = error;
       return showConfig(
         config,
         moment,
-        { status: "False", reason: "InvalidTiming", message: error.message },
+        [{ type: "Ready", status: "False", reason: "InvalidTiming", message }],
         {},
       );
     }
@@ -45,7 +53,16 @@ export function reconcileConfig(
   return [
     ...reconcileSlots(config, snapshot, memory, moment),
     { type: "apply-daemon-set", manifest, present },
-    ...(present ? [] : [managed(config, manifest.metadata.name)]),
+    ...(present
+      ? []
+      : [
+          configEvent(
+            config,
+            "Normal",
+            "DaemonSetManaged",
+            `DaemonSet '${manifest.metadata.name}' for SBD Agent managed.`,
+          ),
+        ]),
     ...reportConfig(config, snapshot, memory, moment, timing),
   ];
 }
@@ -67,7 +84,7 @@ export function agentDaemonSet(config: SBDConfig, timing: Timing, place: Operato
       selector: { matchLabels: labels },
       minReadySeconds: minReadySeconds(timing),
       updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } },
-      template: agentPodTemplate(config, timing, config.spec.image ?? place.agentImage, labels),
+      template: agentPodTemplate(config, timing, place, labels),
     },
   };
   return manifest;
@@ -101,93 +118,45 @@ function reportConfig(
         (hasFencer
           ? ""
           : `; no fencer of Deployment ${fencer} is at work, so no node can be fenced`);
-  return showConfig(
-    config,
-    moment,
-    {
-      status: ready ? "True" : "False",
-      reason:
-        lost.length > 0
-          ? "NodesOfOtherConfig"
-          : ready
-            ? "AllNodesArmed"
-            : areArmed
-              ? "NoFencer"
-              : "NodesNotArmed",
-      message: `${why}; ${msgwaitArithmetic(timing)}`,
-    },
-    {
-      nodes: covered.length,
-      agentsReady: agents.length,
-      agentsArmed: armed.length,
-      watchdogTimeoutSeconds: Math.floor(timing.watchdogMs / 1_000),
-      boundSeconds: timing.msgwaitMs / 1_000,
-    },
-  );
-}
-
-function showConfig(
-  config: SBDConfig,
-  moment: Moment,
-  ready: Pick<Condition, "status" | "reason" | "message">,
-  numbers: Readonly<Record<string, number>>,
-): readonly Action[] {
-  const { status } = config;
-  const known = status.conditions?.find(({ type }) => type === "Ready");
-  const unchanged =
-    known?.status === ready.status &&
-    known.reason === ready.reason &&
-    known.message === ready.message &&
-    status.observedGeneration === config.metadata.generation &&
-    Object.entries(numbers).every(
-      ([field, value]) => status[field as keyof typeof status] === value,
-    );
-  if (unchanged) {
-    return [];
-  }
-  const condition: Condition = {
+  const judgement: Judgement = {
     type: "Ready",
-    ...ready,
-    lastTransitionTime: known?.status === ready.status ? known.lastTransitionTime : moment.wall,
+    status: ready ? "True" : "False",
+    reason:
+      lost.length > 0
+        ? "NodesOfOtherConfig"
+        : ready
+          ? "AllNodesArmed"
+          : areArmed
+            ? "NoFencer"
+            : "NodesNotArmed",
+    message: `${why}; ${msgwaitArithmetic(timing)}`,
   };
-  const { name, uid = "" } = config.metadata;
-  const isNew = status.observedGeneration !== config.metadata.generation;
-  return [
-    {
-      type: "patch-config-status",
-      target: targetOf(config),
-      status: {
-        ...numbers,
-        observedGeneration: config.metadata.generation,
-        message: ready.message,
-        lastUpdateTime: moment.wall,
-        conditions: [
-          ...(status.conditions ?? []).filter(({ type }) => type !== "Ready"),
-          condition,
-        ],
-      },
-    },
-    ...(isNew
-      ? [
-          {
-            type: "event" as const,
-            about: { apiVersion: config.apiVersion, kind: config.kind, name, uid },
-            eventType: "Normal" as const,
-            reason: "SBDConfigReconciled" as const,
-            message: `SBDConfig '${name}' successfully reconciled.`,
-          },
-        ]
-      : []),
-  ];
+  return showConfig(config, moment, [judgement, judgeContract(config, snapshot)], {
+    nodes: covered.length,
+    agentsReady: agents.length,
+    agentsArmed: armed.length,
+    watchdogTimeoutSeconds: Math.floor(timing.watchdogMs / 1_000),
+    boundSeconds: timing.msgwaitMs / 1_000,
+  });
 }
 
-function managed(config: SBDConfig, daemonSetName: string): Action {
-  const { name, uid = "" } = config.metadata;
-  return {
-    type: "event",
-    about: { apiVersion: config.apiVersion, kind: config.kind, name, uid },
-    eventType: "Normal",
-    reason: "DaemonSetManaged",
-    message: `DaemonSet '${daemonSetName}' for SBD Agent managed.`,
-  };
+/** Whether the device header is what the SBDConfig asks for; the header counts either way. */
+function judgeContract(config: SBDConfig, snapshot: Snapshot): Judgement {
+  const differences = differencesOf(config, snapshot);
+  return differences.length === 0
+    ? {
+        type: "ContractAgrees",
+        status: "True",
+        reason: "AsInTheDeviceHeader",
+        message: "no agent has read another contract in the device header",
+      }
+    : {
+        type: "ContractAgrees",
+        status: "False",
+        reason: "DeviceHeaderDiffers",
+        message:
+          `${differences.join("; ")}. The device header counts: agents live, and bounds are ` +
+          `computed, by it. To change it, delete this SBDConfig, wait until it is gone, and create it ` +
+          `anew with what you want`,
+      };
 }

@@ -3,7 +3,7 @@ import type { SBDConfig } from "../api/sbd-config.ts";
 import { type Action, type Manifest, targetOf } from "./action.ts";
 import type { OperatorPlace } from "./config.ts";
 import type { KubePod } from "./kube-object.ts";
-import { excluding, fieldOf, ownerOf } from "./pod-parts.ts";
+import { agreementEnvironment, excluding, fieldOf, ownerOf } from "./pod-parts.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** Where a fencer sees the shared device, as the blueprint has it. */
@@ -108,7 +108,7 @@ export function fencerDeployment(config: SBDConfig, place: OperatorPlace): Manif
                 { name: "POD_NAMESPACE", valueFrom: fieldOf("metadata.namespace") },
                 { name: "SBD_CONFIG_NAME", value: config.metadata.name },
                 { name: "SBD_DEVICE_PATH", value: FENCER_DEVICE_PATH },
-                { name: "SBD_TIMEOUT_SECONDS", value: String(spec.sbdTimeoutSeconds) },
+                ...agreementEnvironment(config, place),
                 { name: "SBD_LOG_LEVEL", value: spec.logLevel },
                 { name: "SBD_METRICS_PORT", value: String(spec.metricsPort) },
               ],

@@ -2,8 +2,9 @@ import { fencerNameOf } from "../api/fencer-name.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
 import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
+import { boundMsOf } from "./contract-in-force.ts";
 import { isFencing, isReporting, type OperatorMemory } from "./memory.ts";
-import { boundMsOf, isOpen, nodeNameOf, outcomeOf, type Snapshot } from "./snapshot.ts";
+import { isOpen, nodeNameOf, outcomeOf, type Snapshot } from "./snapshot.ts";
 
 /** A fencer that reports nothing new for longer is replaced. */
 const NO_PROGRESS_AFTER_MS = 30_000;
@@ -34,7 +35,8 @@ export function hasFencingPlace(
   if (inHand.some((other) => nodeNameOf(other) === nodeNameOf(remediation))) {
     return true;
   }
-  const holding = inHand.filter((other) => !hasKilledByNow(other, memory, config, nowMs));
+  const boundMs = boundMsOf(config, snapshot);
+  const holding = inHand.filter((other) => !hasKilledByNow(other, memory, boundMs, nowMs));
   const places = new Set(
     holding.map((other) => nodeNameOf(other) ?? "").filter((nodeName) => onDevice.has(nodeName)),
   );
@@ -45,11 +47,11 @@ export function hasFencingPlace(
 function hasKilledByNow(
   { metadata, status: { fencing } }: SBDRemediation,
   memory: OperatorMemory,
-  config: SBDConfig,
+  configBoundMs: number,
   nowMs: number,
 ): boolean {
   const durable = memory.requests.get(metadata.uid ?? "")?.durable ?? null;
-  const boundMs = Math.max(boundMsOf(config), (fencing?.boundSeconds ?? 0) * 1_000);
+  const boundMs = Math.max(configBoundMs, (fencing?.boundSeconds ?? 0) * 1_000);
   return (
     fencing?.state === "Durable" &&
     durable !== null &&

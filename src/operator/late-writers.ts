@@ -1,11 +1,11 @@
 import { fencerNameOf } from "../api/fencer-name.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
+import { boundMsOf, reportedContract, timingOf } from "./contract-in-force.ts";
 import { isFencerPod } from "./fencer-deployment.ts";
 import { bootIDOf, type KubePod } from "./kube-object.ts";
 import { AGENT_SILENT_AFTER_MS, type FencerInBoot, type OperatorMemory } from "./memory.ts";
 import {
-  boundMsOf,
   nodeNamed,
   nodeNameOf,
   outcomeOf,
@@ -23,7 +23,7 @@ const WAIT_AT_MOST = 6;
  * - has looked at the device since: its queue is in order, so what it had in flight has ended; so has
  *   one that obeys a message itself;
  * - runs in another boot by now, is proven dead, has left, or whose Node is gone;
- * - was armed under `SelfFence`, and M has passed: without the device it is dead.
+ * - was armed on a device whose header says `SelfFence`, and M has passed: without the device it is dead.
  *
  * A fencer that lives by the API alone, or that no watchdog ends, may come back at any time. The first is
  * waited for while the API vouches for it. None else is longer than six M: an agent that is gone for good
@@ -44,7 +44,7 @@ export function lateWriters(
     const about = { config, snapshot, memory, sinceMs, nowMs: moment.nowMs };
     const isSettled =
       fencer.name === deployed ? isDeploymentSettled(about) : isAgentSettled(fencer, about);
-    const isWaitedFor = moment.nowMs - sinceMs < WAIT_AT_MOST * boundMsOf(config);
+    const isWaitedFor = moment.nowMs - sinceMs < WAIT_AT_MOST * boundMsOf(config, snapshot);
     return !isSettled && (isWaitedFor || isVouchedFor(fencer, about));
   });
   return [...new Set(late.map(({ name }) => name))].toSorted();
@@ -94,13 +94,14 @@ function isAgentSettled(fencer: FencerInBoot, about: About): boolean {
     return true;
   }
   // To obey a message is to have read it, behind all that was written before.
-  if (slot.status.fenced === true && nowMs - sinceMs >= settleMs(config)) {
+  if (slot.status.fenced === true && nowMs - sinceMs >= settleMs(config, snapshot)) {
     return true;
   }
-  const diesOfIt = armed && config.spec.onStorageLoss === "SelfFence";
+  const diesOfIt = armed && reportedContract(slot)?.onStorageLoss === "SelfFence";
   const reportedMs = memory.reports.get(slot.metadata.name)?.atMs ?? -Infinity;
   return (
-    (diesOfIt && nowMs - sinceMs >= boundMsOf(config)) || reportedMs - sinceMs >= settleMs(config)
+    (diesOfIt && nowMs - sinceMs >= boundMsOf(config, snapshot)) ||
+    reportedMs - sinceMs >= settleMs(config, snapshot)
   );
 }
 
@@ -112,7 +113,7 @@ function isVouchedFor({ name }: FencerInBoot, about: About): boolean {
     return (
       status.lastVouchTime !== undefined &&
       vouch !== undefined &&
-      nowMs - vouch.atMs < boundMsOf(config)
+      nowMs - vouch.atMs < boundMsOf(config, snapshot)
     );
   });
 }
@@ -141,7 +142,9 @@ function isBootGone(
 /** Every pod that is there has had good passes since: readiness is that. */
 function isDeploymentSettled({ config, snapshot, sinceMs, nowMs }: About): boolean {
   const pods = snapshot.pods.filter((pod) => isFencerPod(pod, config.metadata.name));
-  return pods.every(hasEnded) || (nowMs - sinceMs >= settleMs(config) && pods.every(isWell));
+  return (
+    pods.every(hasEnded) || (nowMs - sinceMs >= settleMs(config, snapshot) && pods.every(isWell))
+  );
 }
 
 function isWell(pod: KubePod): boolean {
@@ -157,7 +160,9 @@ function hasEnded({ status }: KubePod): boolean {
 }
 
 /** After so long a pass is reported that began when the last grant had run out. */
-function settleMs(config: SBDConfig): number {
-  const grantMs = config.spec.sbdTimeoutSeconds * 1_000;
-  return Math.max(boundMsOf(config), grantMs + 2 * AGENT_SILENT_AFTER_MS);
+function settleMs(config: SBDConfig, snapshot: Snapshot): number {
+  const boundMs = boundMsOf(config, snapshot);
+  return boundMs === 0
+    ? 2 * AGENT_SILENT_AFTER_MS
+    : Math.max(boundMs, timingOf(config, snapshot).timeoutMs + 2 * AGENT_SILENT_AFTER_MS);
 }

@@ -3,17 +3,11 @@ import type { SBDConfig } from "../api/sbd-config.ts";
 import { type SBDNode, sbdNodeName } from "../api/sbd-node.ts";
 import { SBD_MAX_NODES } from "../protocol/message.ts";
 import { type Action, targetOf } from "./action.ts";
+import { boundMsOf } from "./contract-in-force.ts";
 import type { KubeNode } from "./kube-object.ts";
 import { isReporting, type OperatorMemory } from "./memory.ts";
 import { orderSlotWork } from "./slot-task.ts";
-import {
-  nodeNamed,
-  nodeNameOf,
-  slotsOfNode,
-  timingOf,
-  type Moment,
-  type Snapshot,
-} from "./snapshot.ts";
+import { nodeNamed, nodeNameOf, slotsOfNode, type Moment, type Snapshot } from "./snapshot.ts";
 
 const LINUX = { key: "kubernetes.io/os", value: "linux" } as const;
 /** Slots given out in one go; the rest follow when these are seen. */
@@ -125,7 +119,7 @@ function takeBackSlots(
   memory: OperatorMemory,
   moment: Moment,
 ): Action[] {
-  const msgwaitSeconds = timingOf(config).msgwaitMs / 1_000;
+  const msgwaitSeconds = boundMsOf(config, snapshot) / 1_000;
   return own.flatMap((node): Action[] => {
     if (node.metadata.deletionTimestamp === undefined) {
       const gone = nodeNamed(snapshot, node.spec.nodeName) === null;

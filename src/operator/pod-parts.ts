@@ -1,5 +1,7 @@
 import { API_VERSION } from "../api/group.ts";
 import { SBD_CONFIG, type SBDConfig } from "../api/sbd-config.ts";
+import type { OperatorPlace } from "./config.ts";
+import { askedContract } from "./contract-in-force.ts";
 
 /** What makes an object go when its SBDConfig goes. */
 export function ownerOf({ metadata }: SBDConfig): Readonly<Record<string, unknown>> {
@@ -19,6 +21,21 @@ export type PodTemplate = Readonly<Record<string, unknown>>;
 /** The source of an environment variable: a field of the pod. */
 export function fieldOf(fieldPath: string): unknown {
   return { fieldRef: { fieldPath } };
+}
+
+/** What agents and fencers hold against the device header, and whose device it must be. */
+export function agreementEnvironment(
+  config: SBDConfig,
+  { clusterUID }: OperatorPlace,
+): readonly unknown[] {
+  const { timeoutMs, watchdogMs, onStorageLoss } = askedContract(config);
+  return [
+    { name: "SBD_TIMEOUT_SECONDS", value: String(timeoutMs / 1_000) },
+    { name: "SBD_WATCHDOG_TIMEOUT_SECONDS", value: String(watchdogMs / 1_000) },
+    { name: "SBD_ON_STORAGE_LOSS", value: onStorageLoss },
+    { name: "SBD_CONFIG_UID", value: config.metadata.uid ?? "" },
+    { name: "SBD_CLUSTER_UID", value: clusterUID },
+  ];
 }
 
 /** The part of a pod's spec that keeps it off some nodes; nothing where there are none. */

@@ -2,6 +2,7 @@ import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import { REMEDIATION_FINALIZER } from "../api/remediation-names.ts";
 import { type Action, targetOf } from "./action.ts";
+import { boundMsOf } from "./contract-in-force.ts";
 import { candidatesFor } from "./fencer-naming.ts";
 import { bootIDOf, type KubeNode } from "./kube-object.ts";
 import { lateWriters } from "./late-writers.ts";
@@ -10,7 +11,6 @@ import { releaseTaints } from "./node-taints.ts";
 import type { ReconcileStep } from "./reconcile-step.ts";
 import { isDone, orderSlotWork, type SlotWorkProgress } from "./slot-task.ts";
 import {
-  boundMsOf,
   configNamed,
   isOpen,
   nodeNamed,
@@ -95,7 +95,7 @@ function clearMessage(
   }
   const known = memory.requests.get(remediation.metadata.uid ?? "");
   const lately = (sinceMs: number | null): boolean =>
-    sinceMs !== null && moment.nowMs - sinceMs < boundMsOf(config);
+    sinceMs !== null && moment.nowMs - sinceMs < boundMsOf(config, snapshot);
   const bootID = bootIDOf(node);
   const superseded = fencing?.bootID !== undefined && bootID !== "" && bootID !== fencing.bootID;
   const isRecent = lately(known?.deletingMs ?? moment.nowMs);

@@ -6,6 +6,7 @@ import { nodeOfRemediation } from "../api/node-of-remediation.ts";
 import { REMEDIATION_FINALIZER, TIMED_OUT_ANNOTATION } from "../api/remediation-names.ts";
 import { seconds } from "../timing/contract.ts";
 import { remediationEvent, type Action, type StatusPatch, targetOf } from "./action.ts";
+import { boundMsOf } from "./contract-in-force.ts";
 import { chooseFencer, hasFencingPlace } from "./fencer-naming.ts";
 import type { KubeNode } from "./kube-object.ts";
 import { rememberRequest, type OperatorMemory } from "./memory.ts";
@@ -14,7 +15,6 @@ import type { ReconcileStep } from "./reconcile-step.ts";
 import { reconcileDeletion } from "./remediation-deletion.ts";
 import { showMoment } from "./remediation-status.ts";
 import {
-  boundMsOf,
   configNamed,
   nodeNamed,
   outcomeOf,
@@ -103,7 +103,7 @@ function towardsProof(
   const config = slot === undefined ? null : configNamed(snapshot, slot.spec.configName);
   if (slot === undefined || config === null) {
     const detail = "no SBDNode names it, so no agent of it has ever beaten in a slot";
-    return failAtBound(remediation, node, snapshot.configs[0] ?? null, detail, memory, moment);
+    return failAtBound(remediation, node, boundOfFirst(snapshot), detail, memory, moment);
   }
   if (status.fencing?.evidence !== undefined) {
     return { actions: showProof(remediation, node.metadata.name, moment), memory };
@@ -145,7 +145,7 @@ function keepFencing(
     : "a healthy agent other than the target";
   if (fencer === null && fencing?.state !== "Durable") {
     const message = `waiting for ${wanted} to fence it`;
-    return failAtBound(remediation, node, config, message, memory, moment);
+    return failAtBound(remediation, node, boundMsOf(config, snapshot), message, memory, moment);
   }
   if (fencing?.state !== "Durable") {
     const message = fencing?.unfencable?.detail ?? fencing?.reason ?? `${named} is to fence it`;
@@ -297,17 +297,22 @@ function afterProof(
     : [...release.actions, ...showMoment(remediation, "fenced", release.detail, moment.wall)];
 }
 
+/** A node without a slot belongs to no SBDConfig; any one of them tells how long M is. */
+function boundOfFirst(snapshot: Snapshot): number {
+  const [config] = snapshot.configs;
+  return config === undefined ? 0 : boundMsOf(config, snapshot);
+}
+
 /** Said at once, and failed at M: a rollout, a late reboot or an administrator may still prove it. */
 function failAtBound(
   remediation: SBDRemediation,
   node: KubeNode,
-  config: SBDConfig | null,
+  boundMs: number,
   detail: string,
   memory: OperatorMemory,
   moment: Moment,
 ): ReconcileStep {
   const known = memory.requests.get(remediation.metadata.uid ?? "");
-  const boundMs = config === null ? 0 : boundMsOf(config);
   const waitedMs = moment.nowMs - (known?.firstSeenMs ?? moment.nowMs);
   if (waitedMs >= boundMs) {
     return fail(remediation, `${node.metadata.name} cannot be fenced: ${detail}`, memory, moment);

@@ -3,7 +3,6 @@ import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import { nodeOfRemediation } from "../api/node-of-remediation.ts";
 import { REMEDIATION_FINALIZER } from "../api/remediation-names.ts";
-import { deriveTiming, defaultWatchdogMs, TimingError, type Timing } from "../timing/contract.ts";
 import type {
   KubeDaemonSet,
   KubeDeployment,
@@ -51,29 +50,6 @@ export function slotsOfNode(snapshot: Snapshot, nodeName: string): readonly SBDN
 export function nodeNameOf(remediation: SBDRemediation): string | null {
   const node = nodeOfRemediation(remediation);
   return node.ok ? node.nodeName : null;
-}
-
-/** M and the rest, as the SBDConfig asks for it. */
-export function timingOf(config: SBDConfig): Timing {
-  const timeoutMs = config.spec.sbdTimeoutSeconds * 1_000;
-  const asked = config.spec.watchdogTimeoutSeconds;
-  const watchdogMs = asked === undefined ? defaultWatchdogMs(timeoutMs) : asked * 1_000;
-  return deriveTiming({ timeoutMs, watchdogMs });
-}
-
-/**
- * M in milliseconds. A config whose times are out of range, stored before a rule refused it, has
- * none: nothing can be armed by it, so there is nothing to wait for.
- */
-export function boundMsOf(config: SBDConfig): number {
-  try {
-    return timingOf(config).msgwaitMs;
-  } catch (error) {
-    if (error instanceof TimingError) {
-      return 0;
-    }
-    throw error;
-  }
 }
 
 export type RemediationOutcome = "open" | "fenced" | "succeeded" | "failed";

@@ -21,6 +21,13 @@ test("an armed agent's status is valid and says what it is", () => {
     machineID: "a".repeat(32),
     startID: "0123456789ab0000",
     deviceUUID: "7f1d4c6e-93e0-4b9b-9c5a-0a6b3b1f7e99",
+    contract: {
+      sbdTimeoutSeconds: 6,
+      watchdogTimeoutSeconds: 4,
+      onStorageLoss: "SelfFence",
+      configUID: "7f1d4c6e-93e0-4b9b-9c5a-000000000001",
+      clusterUID: "7f1d4c6e-93e0-4b9b-9c5a-000000000002",
+    },
     watchdog: {
       path: "/dev/watchdog",
       identity: "i6300ESB timer",
@@ -169,4 +176,11 @@ test("a successor that has not armed yet leaves its boot as armed and as gone as
   assert.deepEqual(says(refused, sameBoot), { armed: false, leaving: false });
   const otherBoot = own({ bootID: OTHER_BOOT_ID, armed: true, leaving: true });
   assert.deepEqual(says(successor, otherBoot), { armed: false, leaving: false });
+});
+
+test("a header that the SBDConfig contradicts is said, and the node is armed all the same", () => {
+  const difference = "T is 6 s in the device header and 5 s was asked for";
+  const status = ownStatus(armedAgent({ difference }), PEERS, WALL_MS, PASSED);
+  assert.deepEqual([status.armed, status.contract?.sbdTimeoutSeconds], [true, 6]);
+  assert.equal(status.message, `${difference}: this node lives by the device header`);
 });

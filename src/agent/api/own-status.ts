@@ -43,6 +43,7 @@ export function ownStatus(
     machineID: agent.machineID,
     startID: agent.startID,
     deviceUUID: agent.deviceUUID,
+    contract: contractOf(agent),
     watchdog: watchdogOf(agent),
     armed: agent.watchdog === "armed",
     detectOnly: agent.detectOnly,
@@ -89,6 +90,18 @@ export function materialPart(status: OwnStatus): string {
     staleSlots: staleSlots?.map(({ nodeID, content, bootID }) => ({ nodeID, content, bootID })),
     unhealthyPeers: unhealthyPeers?.map(({ nodeID, nodeName }) => ({ nodeID, nodeName })),
   });
+}
+
+function contractOf({ header }: AgentStatus): OwnStatus["contract"] {
+  return header === null
+    ? null
+    : {
+        sbdTimeoutSeconds: header.timeoutMs / 1_000,
+        watchdogTimeoutSeconds: header.watchdogMs / 1_000,
+        onStorageLoss: header.onStorageLoss,
+        configUID: header.configUID,
+        clusterUID: header.clusterUID,
+      };
 }
 
 function watchdogOf({ watchdogDevice, effectiveWatchdogMs }: AgentStatus): OwnWatchdog {
@@ -159,11 +172,14 @@ function messageOf({
   watchdog,
   watchdogDevice,
   detectOnly,
+  difference,
 }: AgentStatus): string | null {
   if (life === "latched") return "this boot obeys a fence message and is about to end";
   if (life === "conflict") return `another agent beats in this slot: ${trouble ?? "see its log"}`;
   if (trouble !== null) return trouble;
-  if (watchdog === "armed") return null;
+  if (watchdog === "armed") {
+    return difference === null ? null : `${difference}: this node lives by the device header`;
+  }
   return detectOnly ? "detectOnly is set: this node cannot be fenced" : watchdogDevice.refusal;
 }
 

@@ -261,7 +261,8 @@ export class Host implements DiskWorld {
 }
 
 export type AgentChoices =
-  | "timeoutMs"
+  | "asked"
+  | "owner"
   | "detectOnly"
   | "rebootMethod"
   | "acceptUnverifiedWatchdogs";

@@ -1,3 +1,5 @@
+import type { OnStorageLoss } from "../../protocol/device-header.ts";
+import { NIL_UUID, type DeviceOwner } from "../../timing/device-agreement.ts";
 import { isArmed } from "../agent-state.ts";
 import type { AgentEffect } from "../effect.ts";
 import type { AgentProcess, KillPoint } from "./agent-process.ts";
@@ -19,6 +21,13 @@ import { instant } from "./timeline.ts";
 /** What a torn write leaves: the new message's first bytes over the old record's rest. */
 const TORN_AFTER_BYTES = 40;
 const REASON_MANUAL = 2;
+const OURS: DeviceOwner = deviceHeader(6_000, 4_000, "SelfFence");
+/** Whose device an agent takes for its own. */
+const OWNERS = {
+  ours: OURS,
+  "another-config": { ...OURS, configUID: "cccccccc-cccc-4ccc-8ccc-000000000002" },
+  "another-cluster": { ...OURS, clusterUID: "eeeeeeee-eeee-4eee-8eee-000000000002" },
+} as const satisfies Record<string, DeviceOwner>;
 const EFFECTS: { readonly [Type in AgentEffect["type"]]: true } = {
   "read-pass": true,
   "write-heartbeat": true,
@@ -105,13 +114,16 @@ export class ScenarioHost {
   #buildHost(words: CommandWords): void {
     if (this.#hardware === null) throw words.bad("describe the host first");
     const mode = words.option("mode") ?? "SelfFence";
-    if (mode !== "SelfFence" && mode !== "SurviveWithApi") throw words.bad("knows no such mode");
+    if (!isOnStorageLoss(mode)) throw words.bad("knows no such mode");
     const timeoutMs = words.number("T", 6) * 1_000;
     const watchdogMs = words.number("W", 4) * 1_000;
     this.#host = new Host({
       ...this.#hardware.options,
       watchdog: this.#hardware.watchdog,
-      device: new FakeDevice(deviceHeader(timeoutMs, watchdogMs, mode)),
+      device: new FakeDevice({
+        ...deviceHeader(timeoutMs, watchdogMs, mode),
+        ...(words.flag("ownerless") ? { configUID: NIL_UUID, clusterUID: NIL_UUID } : {}),
+      }),
     });
   }
 
@@ -195,10 +207,20 @@ function runAgent(host: Host, words: CommandWords): void {
   switch (words.word("what")) {
     case "start": {
       const timeout = words.option("T");
+      const watchdog = words.option("W");
+      const mode = words.option("mode");
+      if (mode !== null && !isOnStorageLoss(mode)) throw words.bad("knows no such mode");
+      const owner = words.option("owner");
+      if (owner !== null && !isOwner(owner)) throw words.bad("an owner is ours or somebody else's");
       const method = words.option("reboot") ?? "panic";
       if (method !== "panic" && method !== "systemctl-reboot") throw words.bad("bad reboot method");
       host.startAgent({
-        timeoutMs: timeout === null ? null : words.toNumber(timeout) * 1_000,
+        asked: {
+          timeoutMs: timeout === null ? null : words.toNumber(timeout) * 1_000,
+          watchdogMs: watchdog === null ? null : words.toNumber(watchdog) * 1_000,
+          onStorageLoss: mode,
+        },
+        owner: owner === null ? null : OWNERS[owner],
         detectOnly: words.flag("detect-only"),
         rebootMethod: method,
         acceptUnverifiedWatchdogs: words.flag("accept-unverified"),
@@ -381,3 +403,11 @@ const DRIVERS: Readonly<Record<string, { readonly identity: string; readonly fac
   softdog: { identity: "Software Watchdog", factor: 1.12 },
   iTCO_wdt: { identity: "iTCO_wdt", factor: 2 },
 };
+
+function isOnStorageLoss(word: string): word is OnStorageLoss {
+  return word === "SelfFence" || word === "SurviveWithApi";
+}
+
+function isOwner(word: string): word is keyof typeof OWNERS {
+  return Object.hasOwn(OWNERS, word);
+}

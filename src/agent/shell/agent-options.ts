@@ -2,6 +2,8 @@ import { readFlags } from "../../program/flags.ts";
 import { LOG_LEVELS, type LogLevel } from "../../program/log-level.ts";
 import { PROGRAM_FLAGS } from "../../program/program-flags.ts";
 import type { RebootMethod } from "../effect.ts";
+import type { AskedContract, DeviceOwner } from "../../timing/device-agreement.ts";
+import { AGREEMENT_FLAGS, readAgreement } from "./device-agreement-flags.ts";
 
 /** How an agent is started: each flag, or the environment variable beside it. */
 export type AgentOptions = {
@@ -12,8 +14,10 @@ export type AgentOptions = {
   readonly configName: string | null;
   readonly devicePath: string;
   readonly watchdogPath: string;
-  /** Null: take the device's. */
-  readonly timeoutMs: number | null;
+  /** What the SBDConfig asks for; null: whatever the device says. */
+  readonly asked: AskedContract;
+  /** Null: outside of clusters. */
+  readonly owner: DeviceOwner | null;
   readonly rebootMethod: RebootMethod;
   readonly logLevel: LogLevel;
   readonly detectOnly: boolean;
@@ -41,7 +45,7 @@ export const AGENT_FLAGS = {
     text: "watchdog device",
     default: "/dev/watchdog",
   },
-  "sbd-timeout-seconds": { variable: "SBD_TIMEOUT_SECONDS", text: "T, checked against the device" },
+  ...AGREEMENT_FLAGS,
   "reboot-method": {
     variable: "SBD_REBOOT_METHOD",
     text: "panic or systemctl-reboot",
@@ -79,20 +83,15 @@ export function readAgentOptions(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): AgentOptions {
-  const { value, required, wholeNumber, oneOf } = readFlags(
-    AGENT_FLAGS,
-    args,
-    environment,
-    "This node is not protected.",
-  );
-  const seconds = "sbd-timeout-seconds";
+  const reader = readFlags(AGENT_FLAGS, args, environment, "This node is not protected.");
+  const { value, required, wholeNumber, oneOf } = reader;
   return {
     nodeName: required("node-name"),
     nodeID: value("node-id") === "" ? null : wholeNumber("node-id", 1, 255),
     configName: value("config") === "" ? null : value("config"),
     devicePath: required("sbd-device"),
     watchdogPath: required("watchdog-path"),
-    timeoutMs: value(seconds) === "" ? null : wholeNumber(seconds, 1, 3_600) * 1_000,
+    ...readAgreement(reader),
     rebootMethod: oneOf("reboot-method", ["panic", "systemctl-reboot"]),
     logLevel: oneOf("log-level", LOG_LEVELS),
     detectOnly: oneOf("detect-only", ["true", "false"]) === "true",

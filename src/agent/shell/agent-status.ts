@@ -1,5 +1,6 @@
 import { movingNodeIDs, recordIn, type SlotSighting } from "../../observation/sightings.ts";
 import { judgeWatchdog } from "../../timing/watchdog-effect.ts";
+import { contractDifference } from "../../timing/device-agreement.ts";
 import type { AgentState } from "../agent-state.ts";
 import type { AgentStatus, PeerStatus, StillSlot, WatchdogStatus } from "./api-message.ts";
 
@@ -26,6 +27,8 @@ export function agentStatus(state: AgentState, counts: AgentCounts, nowMs: numbe
     machineID: config.machineID,
     startID: config.startSeed + state.starts.toString(16).padStart(4, "0"),
     deviceUUID: device?.header.deviceUUID ?? null,
+    header: device === null ? null : headerOf(device.header),
+    difference: device === null ? null : contractDifference(device.header, config.asked),
     timing: device === null ? null : timingOf(device.timing),
     life: state.life.kind,
     detectOnly: config.detectOnly,
@@ -49,6 +52,16 @@ export function agentStatus(state: AgentState, counts: AgentCounts, nowMs: numbe
     ioErrors,
     selfFenced: state.life.kind === "latched",
   };
+}
+
+function headerOf({
+  timeoutMs,
+  watchdogMs,
+  onStorageLoss,
+  configUID,
+  clusterUID,
+}: NonNullable<AgentStatus["header"]>): NonNullable<AgentStatus["header"]> {
+  return { timeoutMs, watchdogMs, onStorageLoss, configUID, clusterUID };
 }
 
 function timingOf({

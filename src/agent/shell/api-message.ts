@@ -1,5 +1,6 @@
 import type { FromFencer, ToFencer } from "../../fencing/driver/fencer-message.ts";
 import type { FromSlotTasks, ToSlotTasks } from "../../fencing/driver/slot-task-message.ts";
+import type { DeviceContract, DeviceOwner } from "../../timing/device-agreement.ts";
 
 /**
  * What crosses between the core process and the API process (or whoever stands in for it), one JSON
@@ -38,6 +39,10 @@ export type AgentStatus = {
   /** 16 hex digits: the running agent start. */
   readonly startID: string;
   readonly deviceUUID: string | null;
+  /** The header of the device it lives by; null before it was read. */
+  readonly header: (DeviceContract & DeviceOwner) | null;
+  /** What the SBDConfig says otherwise; null where nothing differs. */
+  readonly difference: string | null;
   /** Of the device's header; null before it was read. */
   readonly timing: {
     readonly timeoutMs: number;

@@ -41,10 +41,19 @@ export class Cluster {
   readonly #trace: string[] = [];
   readonly #beating = new Set<string>();
   nowMs = 0;
+  /** What the device header says, as agents report it. */
+  header: Readonly<Record<string, unknown>>;
 
   constructor({ nodes = 3, config = {} }: ClusterOptions = {}) {
     this.api = new ApiModel(() => wallAt(this.nowMs));
     this.leader = this.newLeader();
+    this.header = {
+      sbdTimeoutSeconds: 10,
+      watchdogTimeoutSeconds: 5,
+      onStorageLoss: config["onStorageLoss"] ?? "SelfFence",
+      configUID: "uid-1",
+      clusterUID: "cluster-1",
+    };
     this.api.create("SBDConfig", { name: CONFIG }, { spec: { ...CONFIG_SPEC, ...config } });
     for (let number = 1; number <= nodes; number += 1) {
       this.addNode(`worker-${number}`);
@@ -144,7 +153,11 @@ export class Cluster {
     for (const { metadata, spec } of this.api.list("SBDNode")) {
       const { nodeName } = spec as { nodeName: string };
       if (this.#beating.has(nodeName)) {
-        this.agentReports(metadata.name, { lastPassTime: wallAt(this.nowMs), armed: true });
+        this.agentReports(metadata.name, {
+          lastPassTime: wallAt(this.nowMs),
+          armed: true,
+          contract: this.header,
+        });
       }
     }
     for (const { metadata, status } of this.api.list("SBDRemediation")) {

@@ -5,7 +5,11 @@ import { reconcile } from "../operator.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { ApiModel, Outcome } from "./api-model.ts";
 
-export const PLACE: OperatorPlace = { namespace: "sbd-system", agentImage: "sbd-agent:test" };
+export const PLACE: OperatorPlace = {
+  namespace: "sbd-system",
+  clusterUID: "cluster-1",
+  agentImage: "sbd-agent:test",
+};
 
 export type Written = { readonly action: Action; readonly outcome: Outcome };
 export type OnWrite = (action: Action, decidedOn: Snapshot) => void;

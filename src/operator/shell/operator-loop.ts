@@ -5,11 +5,13 @@ import { hostClock } from "../../platform/host-clock.ts";
 import type { OperatorPlace } from "../config.ts";
 import { NO_MEMORY, type OperatorMemory } from "../memory.ts";
 import { reconcile } from "../operator.ts";
+import { readClusterUID } from "./cluster-uid.ts";
 import { createActionExecutor, type RecordEvent } from "./action-executor.ts";
 import { snapshotSource } from "./snapshot-source.ts";
 
 export type OperatorLoopOptions = {
-  readonly place: OperatorPlace;
+  /** Without the cluster's UID, which the loop asks for. */
+  readonly place: Omit<OperatorPlace, "clusterUID">;
   readonly recordEvent: RecordEvent;
   readonly log: (
     level: LogLevel,
@@ -38,18 +40,25 @@ const ACTIONS_A_ROUND_MAX = 200;
  * object changed is no error: the next round looks again.
  */
 export function runOperatorLoop(client: KubeClient, options: OperatorLoopOptions): OperatorLoop {
-  const { place, recordEvent, log } = options;
+  const { recordEvent, log } = options;
   const executor = createActionExecutor(client, recordEvent);
+  let place: OperatorPlace | null = null;
   let leading = false;
   let memory: OperatorMemory = NO_MEMORY;
   let running = false;
   let wanted = false;
   const source = snapshotSource(client, {
-    namespace: place.namespace,
+    namespace: options.place.namespace,
     onChange: () => void round(),
     log,
   });
   const timer = setInterval(() => void round(), AT_LEAST_EVERY_MS);
+
+  async function learnPlace(): Promise<void> {
+    const clusterUID = await readClusterUID(client, (message) => log("warn", message));
+    place = { ...options.place, clusterUID };
+    await round();
+  }
 
   async function round(): Promise<void> {
     wanted = true;
@@ -76,7 +85,7 @@ export function runOperatorLoop(client: KubeClient, options: OperatorLoopOptions
 
   async function once(): Promise<void> {
     const snapshot = source.current();
-    if (snapshot === null) {
+    if (snapshot === null || place === null) {
       return;
     }
     const moment = { nowMs: hostClock.rawMs(), wall: new Date().toISOString() };
@@ -108,6 +117,7 @@ export function runOperatorLoop(client: KubeClient, options: OperatorLoopOptions
     }
   }
 
+  void learnPlace();
   return {
     lead() {
       leading = true;
@@ -123,7 +133,7 @@ export function runOperatorLoop(client: KubeClient, options: OperatorLoopOptions
       source.close();
     },
     get isSynced() {
-      return source.current() !== null;
+      return source.current() !== null && place !== null;
     },
   };
 }
