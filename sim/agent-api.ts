@@ -1,3 +1,4 @@
+import { apiTimeoutMs } from "../src/agent/api/api-timeout.ts";
 import { assignmentsOf, type Assignment } from "../src/agent/api/assignments.ts";
 import { findSlot, reportedNode } from "../src/agent/api/own-slot.ts";
 import { asFarAsKnown, ownStatus, type OwnStatus } from "../src/agent/api/own-status.ts";
@@ -25,9 +26,6 @@ const WATCH_DELAY_MS = 2_000;
 /** Twice as long as in production, and less than a leader's patience. */
 const STATUS_EVERY_MS = 10_000;
 const TASK_AGAIN_AFTER_MS = 10_000;
-const TIMEOUT_MS_MIN = 500;
-const TIMEOUT_MS_MAX = 5_000;
-const TIMEOUT_MS_UNTIL_KNOWN = 2_000;
 /** A watch that has not told the last change yet. */
 const BEHIND = 0.1;
 
@@ -103,7 +101,7 @@ export class AgentApi {
     this.#reportStatus();
   }
 
-  /** The own SBDNode is patched first, then the requests are listed. One at a time. */
+  /** The own SBDNode is patched first, then the requests are listed. One patch at a time. */
   askToVouch(
     asked: { readonly leaving: boolean; readonly armed: boolean },
     hear: (openRequests: number) => void,
@@ -129,8 +127,8 @@ export class AgentApi {
         lastVouchTime: wallAt(world.timeline.nowMs),
       }),
       (own) => {
+        end();
         if (own === null) {
-          end();
           return;
         }
         this.#call(
@@ -139,7 +137,6 @@ export class AgentApi {
             if (listed !== null) {
               hear(listed.filter((request) => isOpenAgainst(request, nodeName, bootID)).length);
             }
-            end();
           },
         );
       },
@@ -368,7 +365,7 @@ export class AgentApi {
       `${state.life.kind} ${state.watchdog.kind} ${state.watchdog.kind === "open" && state.watchdog.armed} ` +
       `${state.lastPass?.trouble === null} ${state.fenceUnreadable?.lasting === true}`;
     const isDue = nowMs - this.#statusMs >= STATUS_EVERY_MS - 1 || standing !== this.#standing;
-    if (this.#writing || !isDue || this.#ownNode() === null) {
+    if (this.#writing || this.#vouching || !isDue || this.#ownNode() === null) {
       return;
     }
     this.#writing = true;
@@ -402,10 +399,7 @@ export class AgentApi {
     this.#agent.world.api.call(
       {
         reaches: () => machine.agentReaches(),
-        timeoutMs:
-          timeoutMs === null
-            ? TIMEOUT_MS_UNTIL_KNOWN
-            : Math.min(TIMEOUT_MS_MAX, Math.max(TIMEOUT_MS_MIN, timeoutMs / 4)),
+        timeoutMs: apiTimeoutMs(timeoutMs),
       },
       act,
       (reply) => this.#agent.whenRunning(() => hear(reply)),

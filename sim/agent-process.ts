@@ -1,5 +1,5 @@
 import type { AgentConfig, WatchdogInspection } from "../src/agent/agent-config.ts";
-import { initialAgentState, isArmed, type AgentState } from "../src/agent/agent-state.ts";
+import { initialAgentState, type AgentState } from "../src/agent/agent-state.ts";
 import { stepAgent } from "../src/agent/agent.ts";
 import type { AgentEffect } from "../src/agent/effect.ts";
 import type { AgentEvent } from "../src/agent/event.ts";
@@ -28,9 +28,6 @@ import { WALL_START_MS, type World } from "./world.ts";
 
 const TICK_MS_BEFORE_HEADER = 500;
 const TICK_MS_WHILE_DYING = 500;
-const VOUCHES_WITHIN_T = 6;
-const VOUCH_EVERY_MS_MAX = 5_000;
-const VOUCHES_ASKED_MAX = 16;
 const NO_FENCE: ReadonlyMap<number, FenceSlot> = new Map();
 const NO_HEARTBEATS: ReadonlyMap<number, HeartbeatSlot> = new Map();
 
@@ -56,12 +53,9 @@ export class AgentProcess {
   readonly #random: Random;
   readonly #pending: AgentEvent[] = [];
   #stepping = false;
-  readonly #vouchesAsked = new Set<number>();
   /** When this process first read the slots; null before. */
   watchingSinceMs: number | null = null;
   #movingSlot = false;
-  #vouchIDs = 0;
-  #vouchMs = -Infinity;
   /** When it last saw both regions. */
   #sightMs = -Infinity;
 
@@ -335,6 +329,13 @@ export class AgentProcess {
         boot.armed = false;
         boot.watchHazard();
         return;
+      case "ask-vouch": {
+        const { id } = effect;
+        this.api.askToVouch(effect, (openRequests) => {
+          this.dispatch({ type: "vouch-read", id, openRequests });
+        });
+        return;
+      }
       case "exit":
         this.#exit(effect.code);
         return;
@@ -395,7 +396,6 @@ export class AgentProcess {
       if (!this.alive) {
         return;
       }
-      this.#askToVouch();
       this.world.timeline.after(this.#tickMs(), () => this.#tick());
     });
   }
@@ -411,37 +411,6 @@ export class AgentProcess {
     }
     const { passIntervalMs, timeoutMs } = device.timing;
     return Math.max(passIntervalMs, Math.min(this.world.schedule.passMs, timeoutMs / 9));
-  }
-
-  /** As the shell asks: only where an answer can be of use, and so often within T. */
-  #askToVouch(): void {
-    const { state } = this;
-    const nowMs = this.boot.livedMs();
-    const timeoutMs = state.device?.timing.timeoutMs ?? Infinity;
-    const everyMs = Math.min(VOUCH_EVERY_MS_MAX, timeoutMs / VOUCHES_WITHIN_T);
-    const survives = state.device?.header.onStorageLoss === "SurviveWithApi";
-    const open = state.watchdog.kind === "open" ? state.watchdog : null;
-    const wanted =
-      state.life.kind === "leaving" ||
-      (open !== null && !open.armed && !state.knownUnarmed) ||
-      state.lastPass?.trouble?.vouchable === true ||
-      (survives && nowMs - (state.lastGood?.startedMs ?? -Infinity) >= 2 * this.#tickMs());
-    if (!wanted || open === null || nowMs - this.#vouchMs < everyMs) {
-      return;
-    }
-    this.#vouchMs = nowMs;
-    this.#vouchIDs += 1;
-    const id = this.#vouchIDs;
-    const leaving = state.life.kind === "leaving";
-    const armed = isArmed(state);
-    this.#vouchesAsked.add(id);
-    this.#vouchesAsked.delete(id - VOUCHES_ASKED_MAX);
-    this.api.askToVouch({ leaving, armed }, (openRequests) => {
-      if (this.#vouchesAsked.has(id)) {
-        this.#vouchesAsked.clear();
-        this.dispatch({ type: "api-read", startedMs: nowMs, openRequests, leaving, armed });
-      }
-    });
   }
 
   #readPass(pass: number): void {

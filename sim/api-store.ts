@@ -45,6 +45,8 @@ export class ApiStore {
   /** Of the operator's replicas. */
   lease = { holder: 0, renewedMs: -Infinity };
   slowMs = 0;
+  /** Every request takes exactly so long, there and back; null = as chance has it. */
+  steadyMs: number | null = null;
   readonly #timeline: Timeline;
   readonly #random: Random;
   #version = 0;
@@ -203,7 +205,9 @@ export class ApiStore {
   }
 
   #latencyMs(): number {
-    return (LATENCY_MS + this.slowMs) * (0.5 + this.#random.next());
+    return this.steadyMs === null
+      ? (LATENCY_MS + this.slowMs) * (0.5 + this.#random.next())
+      : this.steadyMs / 2;
   }
 }
 

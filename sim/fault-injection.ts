@@ -68,6 +68,9 @@ export function injectFault(
     case "api-slow":
       api.slowMs = detail;
       return restore(() => (api.slowMs = 0));
+    case "api-steady":
+      api.steadyMs = detail;
+      return restore(() => (api.steadyMs = null));
     case "request":
       api.createRemediation(nodeName, "administrator");
       return;

@@ -83,6 +83,7 @@ export const FAULTS = {
   "leader-stale": inside("a leader works on old caches, all or some of them", "which"),
   "leader-restart": inside("an operator ends, and starts again without memory", "which"),
   "api-slow": inside("the API answers so many ms later", "ms"),
+  "api-steady": inside("every request to the API takes exactly so many ms", "ms"),
   request: inside("somebody creates an SBDRemediation for the node"),
   "request-deleted": inside("every SBDRemediation for the node is deleted"),
   "request-again": inside("every SBDRemediation for the node is deleted and created anew"),

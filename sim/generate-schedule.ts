@@ -1,3 +1,4 @@
+import { apiTimeoutMs } from "../src/agent/api/api-timeout.ts";
 import { deriveTiming } from "../src/timing/contract.ts";
 import { FAULT_KINDS, FAULTS, type Fault, type FaultKind } from "./fault.ts";
 import { drawPattern, USUAL_PATTERNS, type PatternName } from "./fault-patterns.ts";
@@ -189,6 +190,7 @@ const FENCER_KINDS: ReadonlySet<FaultKind> = new Set<FaultKind>([
 ]);
 
 const USUAL_WEIGHTS: Readonly<Partial<Record<FaultKind, number>>> = {
+  "api-steady": 0,
   "network-cut": 5,
   "path-hang": 4,
   "path-eio": 3,
@@ -306,6 +308,17 @@ function chooseDetail(
   }
 }
 
+/** All nodes lose their storage for longer than T, and the API is as slow as it may be at most. */
+function vouchedSlowly(random: Random, schedule: Schedule, atMs: number, forMs: number): Fault[] {
+  const kind = random.pick(["array-eio", "array-hang"] as const);
+  const mostMs = apiTimeoutMs(schedule.timeoutMs);
+  const requestMs = Math.round(mostMs * random.pick([random.next(), 1]));
+  return [
+    { atMs, kind, node: 1, forMs, detail: 0 },
+    { atMs, kind: "api-steady", node: 1, forMs, detail: requestMs },
+  ];
+}
+
 /** One at a time, each within what a node tolerates, with time to recover between them. */
 function gentleFaults(random: Random, schedule: Schedule): Fault[] {
   const { timeoutMs, watchdogMs, nodes, stormMs } = schedule;
@@ -344,6 +357,12 @@ function gentleFaults(random: Random, schedule: Schedule): Fault[] {
   const faults: Fault[] = [];
   let atMs = QUIET_START_MS + timeoutMs;
   while (atMs < stormMs) {
+    if (schedule.onStorageLoss === "SurviveWithApi" && random.chance(0.4)) {
+      const forMs = Math.floor(timeoutMs * random.between(1.5, 4));
+      faults.push(...vouchedSlowly(random, schedule, Math.round(atMs), forMs));
+      atMs += forMs + timeoutMs * random.between(2, 4) + 15_000;
+      continue;
+    }
     const [kind, mostMs, detail] = random.pick(choices);
     const forMs = kind === "rollout" ? mostMs : Math.floor(mostMs * random.between(0.3, 1));
     faults.push({ atMs: Math.round(atMs), kind, node: random.whole(1, nodes), forMs, detail });

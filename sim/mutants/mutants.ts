@@ -809,4 +809,16 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     hint: { weights: { "leader-stale": 30, request: 20, "request-again": 10 }, promise: "rough" },
   },
+  {
+    name: "an-answer-closes-every-question",
+    says: "whatever was asked before an answer came is forgotten with it: a slow API never answers in time",
+    patches: [
+      {
+        file: `${AGENT}/vouching.ts`,
+        find: "(open) => open.id > id",
+        replace: "() => false",
+      },
+    ],
+    hint: { promise: "gentle", onStorageLoss: "SurviveWithApi" },
+  },
 ];

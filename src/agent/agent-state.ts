@@ -24,6 +24,11 @@ export type AgentState = {
   readonly proven: boolean;
   /** Start of the last vouching API read; null before one. */
   readonly vouchedMs: number | null;
+  /** Questions to the API that an answer may still be used to, oldest first. */
+  readonly vouchQuestions: readonly VouchQuestion[];
+  /** How many were asked so far in this process, which is the ID of the last, and when that was. */
+  readonly vouchesAsked: number;
+  readonly vouchAskedMs: number;
   /** What the petter was last told; null before it runs. */
   readonly deadlineMs: number | null;
   /** Agent starts so far in this process, modulo 65536, and the sequence, which goes on through all. */
@@ -92,6 +97,16 @@ export type PassState =
 export type PassOutcome = { readonly startedMs: number; readonly trouble: Trouble | null };
 
 /** Why a pass is not good. */
+/** One question to the API whether it vouches for this boot. */
+export type VouchQuestion = {
+  readonly id: number;
+  /** When it was asked: an answer counts from here. */
+  readonly startedMs: number;
+  /** What the own SBDNode is patched to say. */
+  readonly leaving: boolean;
+  readonly armed: boolean;
+};
+
 export type Trouble = {
   readonly detail: string;
   /** Only the own fence slot or the header could not be read: the API may vouch in both modes. */
@@ -134,6 +149,9 @@ export function initialAgentState(config: AgentConfig): AgentState {
     goodSinceMs: null,
     proven: false,
     vouchedMs: null,
+    vouchQuestions: [],
+    vouchesAsked: 0,
+    vouchAskedMs: -Infinity,
     deadlineMs: null,
     starts: 0,
     sequence: 0,

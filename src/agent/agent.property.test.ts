@@ -41,6 +41,9 @@ const HEADERS: Readonly<Record<string, HeaderSlot>> = {
   unreadable: UNREADABLE,
 };
 
+/** Before the first that a core asks. */
+const ASKED_AT_ANY_TIME = 0;
+
 /** One thing the world may do next; `current` = it answers what the agent asked for last. */
 type Move =
   | { readonly do: "tick" | "terminate" | "worker" | "opened" | "open-failed" | "marked" }
@@ -152,14 +155,19 @@ function eventOf(step: Move, state: AgentState, books: Books): AgentEvent | null
         wallNs: 1_700_000_000_000_000_000n,
       };
     case "api":
-      return {
-        type: "api-read",
-        startedMs: books.nowMs - step.agoMs,
-        openRequests: step.open,
-        leaving: step.leaving,
-        armed: isArmed(state),
-      };
+      return { type: "vouch-read", id: ASKED_AT_ANY_TIME, openRequests: step.open };
   }
+}
+
+/** A question the core may or may not have asked: what an answer to it may do is the same. */
+function asked(
+  state: AgentState,
+  { agoMs, leaving }: Move & { readonly do: "api" },
+  nowMs: number,
+): AgentState {
+  const startedMs = nowMs - agoMs;
+  const question = { id: ASKED_AT_ANY_TIME, startedMs, leaving, armed: isArmed(state) };
+  return { ...state, vouchQuestions: [question, ...state.vouchQuestions] };
 }
 
 function slotOf(slot: string, { onDevice }: Books): HeartbeatSlot {
@@ -190,10 +198,11 @@ function keepBooks(books: Books, event: AgentEvent, before: AgentState): void {
     }
   }
   if (event.type === "pass-failed" || event.type === "disk-worker-replaced") books.inFlight = null;
-  if (event.type === "api-read" && event.openRequests === 0) {
-    books.mayPushTo.add(event.startedMs + T_MS);
+  const question = before.vouchQuestions[0];
+  if (event.type === "vouch-read" && event.openRequests === 0 && question !== undefined) {
+    books.mayPushTo.add(question.startedMs + T_MS);
     const sinceMs = before.life.kind === "leaving" ? before.life.sinceMs : Infinity;
-    if (event.leaving && event.startedMs >= sinceMs) books.apiKnowsLeaving = true;
+    if (question.leaving && question.startedMs >= sinceMs) books.apiKnowsLeaving = true;
   }
   if (event.type === "first-read-kept" && before.firstRead.kind === "keeping") {
     books.firstKept = true;
@@ -294,6 +303,7 @@ test("no order of events breaks the agent's invariants", () => {
       };
       for (const [step, afterMs] of steps) {
         books.nowMs += afterMs;
+        if (step.do === "api") state = asked(state, step, books.nowMs);
         const event = eventOf(step, state, books);
         if (event === null) continue;
         keepBooks(books, event, state);

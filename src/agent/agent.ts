@@ -15,7 +15,7 @@ import { newStartAfterFailure } from "./heartbeat.ts";
 import { beginPass } from "./pass-schedule.ts";
 import { heartbeatWritten, passFailed, passRead } from "./pass.ts";
 import { log, refuseToServe, follow, type Step } from "./step.ts";
-import { vouch } from "./vouching.ts";
+import { askToVouch, vouchRead } from "./vouching.ts";
 
 /**
  * The agent's verdict: whether its node may live on. Pure: the same code runs in the agent, in tests
@@ -42,9 +42,15 @@ export function stepAgent(state: AgentState, event: AgentEvent, nowMs: number): 
     case "pass-read":
       return passRead(state, event, nowMs);
     case "heartbeat-written":
-      return follow(heartbeatWritten(state, event, nowMs), nowMs, considerArming, proceedLeaving);
+      return follow(
+        heartbeatWritten(state, event, nowMs),
+        nowMs,
+        considerArming,
+        proceedLeaving,
+        askToVouch,
+      );
     case "pass-failed":
-      return passFailed(state, event);
+      return follow(passFailed(state, event), nowMs, askToVouch);
     case "heartbeats-read":
       return {
         state: { ...state, sightings: sightHeartbeats(state.sightings, event.reading) },
@@ -85,8 +91,8 @@ export function stepAgent(state: AgentState, event: AgentEvent, nowMs: number): 
     case "acknowledged":
     case "acknowledge-failed":
       return afterAcknowledgement(state, nowMs);
-    case "api-read":
-      return vouch(state, event);
+    case "vouch-read":
+      return vouchRead(state, event);
     case "terminate":
       return startLeaving(state, nowMs);
   }
@@ -100,7 +106,7 @@ function tick(state: AgentState, nowMs: number): Step {
         : acknowledgeOverdue(state, nowMs);
     case "serving":
     case "leaving":
-      return follow(keepUnarmedAlive(state, nowMs), nowMs, beginPass);
+      return follow(keepUnarmedAlive(state, nowMs), nowMs, askToVouch, beginPass);
     case "conflict":
     case "exited":
       return { state, effects: [] };

@@ -53,6 +53,16 @@ export type AgentEffect =
   | { readonly type: "release-watchdog" }
   /** Stop the petter, then set the longest timeout: nowayout, a successor is to arrive in time. */
   | { readonly type: "stretch-watchdog" }
+  /**
+   * Patch the own SBDNode with what is said here, then list the open requests. Answer: `vouch-read`,
+   * or none: whether and when one comes is no promise.
+   */
+  | {
+      readonly type: "ask-vouch";
+      readonly id: number;
+      readonly leaving: boolean;
+      readonly armed: boolean;
+    }
   | { readonly type: "exit"; readonly code: number }
   | { readonly type: "log"; readonly level: LogLevel; readonly message: string };
 

@@ -42,15 +42,12 @@ export type AgentEvent =
   | { readonly type: "mark-failed"; readonly error: string }
   | { readonly type: "acknowledged" }
   | { readonly type: "acknowledge-failed"; readonly error: string }
-  /** A consistent read of the API, begun after the own SBDNode was patched. */
+  /** The answer to `ask-vouch`: a consistent read of the API, begun after the own SBDNode was patched. */
   | {
-      readonly type: "api-read";
-      readonly startedMs: number;
+      readonly type: "vouch-read";
+      /** Of the question. */
+      readonly id: number;
       /** Unconcluded SBDRemediations with our finalizer that name this node in any way. */
       readonly openRequests: number;
-      /** The patch said `leaving`. */
-      readonly leaving: boolean;
-      /** The patch said `armed`. */
-      readonly armed: boolean;
     }
   | { readonly type: "terminate" };

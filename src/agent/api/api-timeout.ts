@@ -3,8 +3,8 @@ const TIMEOUT_MS_MAX = 5_000;
 const TIMEOUT_MS_UNTIL_KNOWN = 2_000;
 
 /**
- * How long a request to the API server may take: a quarter of T within bounds, so that two after each
- * other, as a vouching read is, end within T/2.
+ * How long a request to the API server may take: a quarter of T within bounds, which docs/safety.md, "A
+ * slow API", shows to keep a node without storage alive.
  *
  * @param deviceTimeoutMs T; null where it is not known yet
  */

@@ -2,6 +2,7 @@ import { SBD_NODE, parseSBDNode, type SBDNode } from "../../api/sbd-node.ts";
 import { SBD_REMEDIATION } from "../../api/sbd-remediation.ts";
 import { createEventRecorder, type EventSubject } from "../../kube/event-recorder.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
+import type { KubeObject } from "../../kube/kube-object.ts";
 import { parseOnce } from "../../kube/parse-once.ts";
 import { listObjects } from "../../kube/read-objects.ts";
 import { resourceTypeOf } from "../../kube/resource-type.ts";
@@ -18,7 +19,7 @@ import { datePass, type PassInstant } from "./pass-instant.ts";
 import { openRequestsFor } from "./request-state.ts";
 import { openSlotTasks, resultsWith } from "./slot-task-results.ts";
 import { createTroubleLog } from "./trouble-log.ts";
-import { vouch } from "./vouching.ts";
+import { countOpenRequests } from "./vouching.ts";
 
 export type ClusterSideOptions = {
   readonly client: KubeClient;
@@ -34,6 +35,8 @@ export type ClusterSide = {
   connected(): void;
   receive(message: FromCore): void;
 };
+
+type AskVouch = FromCore & { readonly type: "ask-vouch" };
 
 const SBD_NODES = resourceTypeOf(SBD_NODE);
 const SBD_REMEDIATIONS = resourceTypeOf(SBD_REMEDIATION);
@@ -75,7 +78,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   let writing = false;
   let written: { readonly material: string; readonly atMs: number } | null = null;
   let vouching = false;
-  let nextVouch: (FromCore & { readonly type: "ask-vouch" }) | null = null;
+  let nextVouch: AskVouch | null = null;
 
   function timeoutMs(): number {
     return apiTimeoutMs(agent?.timing?.timeoutMs ?? null);
@@ -142,7 +145,8 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   }
 
   function reportStatus(): void {
-    if (agent === null || writing || !nodes.synced || ownName() === null) {
+    // A patch made for a vouching read says the same, and must not wait for this one.
+    if (agent === null || writing || vouching || !nodes.synced || ownName() === null) {
       return;
     }
     const material = materialPart(status(agent));
@@ -187,40 +191,45 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
     send({ type: "open-requests-read", id, ...openRequestsFor(list.items, target) });
   }
 
-  /** One at a time; of those asked for meanwhile the last one counts. */
-  async function answerVouch(asked: FromCore & { readonly type: "ask-vouch" }): Promise<void> {
+  /**
+   * Patches are made one at a time, and of the questions that come meanwhile the last one counts. The
+   * next patch does not wait for the list: where the API is slow, an answer comes for each patch.
+   */
+  async function answerVouch(asked: AskVouch): Promise<void> {
+    const asker = agent;
+    if (asker === null) {
+      return;
+    }
     if (vouching) {
       nextVouch = asked;
       return;
     }
     vouching = true;
+    let own: KubeObject;
     try {
-      await vouchOnce(asked);
+      own = await patchForVouch(asked, asker);
     } finally {
       vouching = false;
       const next = nextVouch;
       nextVouch = null;
       if (next !== null) troubles.unlessItFails("vouching", answerVouch(next));
     }
+    const { bootID } = asker;
+    const asking = { nodeName, bootID, timeoutMs: timeoutMs() };
+    const openRequests = await countOpenRequests(client, own, asking);
+    send({ type: "vouch-read", id: asked.id, openRequests });
   }
 
-  async function vouchOnce({
-    id,
-    leaving,
-    armed,
-  }: FromCore & { readonly type: "ask-vouch" }): Promise<void> {
-    if (agent === null) {
-      return;
-    }
-    const asker = agent;
+  async function patchForVouch(
+    { leaving, armed }: AskVouch,
+    asker: AgentStatus,
+  ): Promise<KubeObject> {
     if (leaving) leavingProcess = processOf(asker);
-    const openRequests = await vouch(client, writer, {
-      nodeName,
-      bootID: asker.bootID,
-      status: (own) => ({ ...asFarAsKnown(status(agent ?? asker), agent ?? asker, own), armed }),
-      timeoutMs: timeoutMs(),
-    });
-    send({ type: "vouch-read", id, openRequests });
+    return await writer.write((own) => ({
+      ...asFarAsKnown(status(agent ?? asker), agent ?? asker, own),
+      armed,
+      lastVouchTime: new Date().toISOString(),
+    }));
   }
 
   async function recordTask(done: FromCore & { readonly type: "slot-task-done" }): Promise<void> {

@@ -59,6 +59,18 @@ test("without storage a node lives on the API's word, and dies when a request is
   await node.waitFor(({ kind }) => kind === "sysrq", WITHIN_MS);
 });
 
+test("without storage a node lives while each request to the API takes almost T/4", async () => {
+  const server = { node: "worker-1", verbs: ["get", "patch", "list"] as const };
+  cluster.server.faults.add(server, { kind: "delay", ms: 1_300 });
+  loseStorage();
+  const untilMs = Date.now() + 2 * TIMEOUT_SECONDS * 1_000;
+  await until("vouched for at 2 T", () => Date.parse(String(status("lastVouchTime"))) > untilMs);
+  assert.deepEqual(
+    node.events.filter(({ kind }) => ["sysrq", "fire", "dead"].includes(kind)),
+    [],
+  );
+});
+
 test("without storage and without the API a node dies", async () => {
   loseStorage();
   await until("vouched for", () => status("lastVouchTime") !== undefined);

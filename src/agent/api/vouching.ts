@@ -3,34 +3,24 @@ import type { KubeObject } from "../../kube/kube-object.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
 import { listObjects } from "../../kube/read-objects.ts";
 import { resourceTypeOf } from "../../kube/resource-type.ts";
-import type { OwnNodeWriter } from "./own-node-writer.ts";
 import { isOpenAgainst } from "./request-state.ts";
 
 const SBD_REMEDIATIONS = resourceTypeOf(SBD_REMEDIATION);
 
 /**
- * One vouching read: the own SBDNode is patched, then all requests are listed, consistently and not
- * older than that patch; how many of them may have this boot taken for dead. Whoever cannot write its
- * own object or read all requests is cut off, and gets no answer.
+ * The second half of a vouching read, after the own SBDNode was patched: all requests are listed,
+ * consistently and not older than that patch; how many of them may have this boot taken for dead. An
+ * agent that cannot write its own object or read all requests is cut off, and gets no answer.
  *
+ * @param own the SBDNode after the patch
  * @throws {Error} when there is no answer
  */
-export async function vouch(
+export async function countOpenRequests(
   client: KubeClient,
-  writer: OwnNodeWriter,
-  agent: {
-    readonly nodeName: string;
-    readonly bootID: string;
-    /** What the patch is to say besides the time. */
-    readonly status: (own: KubeObject) => Readonly<Record<string, unknown>>;
-    readonly timeoutMs: number;
-  },
+  own: KubeObject,
+  agent: { readonly nodeName: string; readonly bootID: string; readonly timeoutMs: number },
 ): Promise<number> {
-  const { nodeName, bootID, status, timeoutMs } = agent;
-  const own = await writer.write((before) => ({
-    ...status(before),
-    lastVouchTime: new Date().toISOString(),
-  }));
+  const { nodeName, bootID, timeoutMs } = agent;
   const list = await listObjects(client, SBD_REMEDIATIONS, { timeoutMs });
   if (isOlder(list.resourceVersion, own.metadata.resourceVersion ?? "")) {
     throw new Error(

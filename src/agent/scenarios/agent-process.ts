@@ -1,7 +1,7 @@
 import { encodeHeartbeatRecord, type HeartbeatRecord } from "../../protocol/heartbeat-record.ts";
 import { stepAgent } from "../agent.ts";
 import type { AgentConfig } from "../agent-config.ts";
-import { initialAgentState, type AgentState } from "../agent-state.ts";
+import { initialAgentState, type AgentState, type VouchQuestion } from "../agent-state.ts";
 import type { AgentEffect } from "../effect.ts";
 import type { AgentEvent } from "../event.ts";
 import { DiskWorker } from "./disk-worker.ts";
@@ -53,6 +53,13 @@ export class AgentProcess {
   /** Tells the core, as soon as JavaScript runs. */
   deliver(event: AgentEvent): void {
     this.#host.timeline.at(this.#host.nowMs, () => this.#receive(event));
+  }
+
+  /** The API answers a question as of `startedMs`, whether or not the core has asked one then. */
+  answerVouch(question: Omit<VouchQuestion, "id">, openRequests: number): void {
+    const vouchQuestions = [{ ...question, id: 0 }, ...this.state.vouchQuestions];
+    this.state = { ...this.state, vouchQuestions };
+    this.deliver({ type: "vouch-read", id: 0, openRequests });
   }
 
   replaceWorker(): void {
@@ -219,6 +226,9 @@ export class AgentProcess {
         watchdog?.setMaximum(nowMs);
         host.note("stretched");
         host.say(`petter stopped, watchdog set to ${watchdog?.timeoutSeconds ?? 0} s`);
+        return;
+      case "ask-vouch":
+        host.askToVouch(effect);
         return;
       case "exit":
         host.exitAgent(effect.code, this.state.unconfirmedWrite);

@@ -1,6 +1,6 @@
 import type { AgentConfig, BootMemory } from "../agent-config.ts";
 import { isArmed } from "../agent-state.ts";
-import type { RebootMethod } from "../effect.ts";
+import type { AgentEffect, RebootMethod } from "../effect.ts";
 import { AgentProcess } from "./agent-process.ts";
 import type { DiskWorld } from "./disk-worker.ts";
 import type { FakeDevice } from "./fake-device.ts";
@@ -12,8 +12,10 @@ export const NODE_NAME = "worker-1";
 /** systemd kills the container before it calls reboot(2). */
 const SYSTEMD_KILLS_AFTER_MS = 500;
 const SHUTDOWN_MS = 200;
-const API_READ_EVERY_MS = 1_000;
-const API_READ_TAKES_MS = 200;
+const REPORT_EVERY_MS = 1_000;
+const API_ANSWERS_AFTER_MS = 200;
+
+type AskVouch = AgentEffect & { readonly type: "ask-vouch" };
 
 /** One thing that happened, for `never` and `expect`. */
 export type Happening =
@@ -84,7 +86,7 @@ export class Host implements DiskWorld {
     this.options = options;
     this.device = options.device;
     this.watchdog = options.watchdog;
-    this.timeline.at(API_READ_EVERY_MS, () => this.#readApi());
+    this.timeline.at(REPORT_EVERY_MS, () => this.#reportStatus());
   }
 
   say(text: string): void {
@@ -224,18 +226,23 @@ export class Host implements DiskWorld {
     this.say(`${how}${then[closed]}`);
   }
 
-  #readApi(): void {
-    const { api, process, nowMs: startedMs } = this;
-    const leaving = process?.state.life.kind === "leaving";
-    this.timeline.at(startedMs + API_READ_EVERY_MS, () => this.#readApi());
+  /** The API process patches the own SBDNode, then lists the requests; a silent API does neither. */
+  askToVouch({ id, leaving }: AskVouch): void {
+    const { api, process } = this;
     if (api === null || process === null) return;
     if (leaving) this.sbdNodeLeaving = true;
-    else if (isArmed(process.state)) this.sbdNodeLeaving = false;
     const { openRequests } = api;
-    const armed = isArmed(process.state);
-    this.timeline.at(startedMs + API_READ_TAKES_MS, () =>
-      process.deliver({ type: "api-read", startedMs, openRequests, leaving, armed }),
+    this.timeline.at(this.nowMs + API_ANSWERS_AFTER_MS, () =>
+      process.deliver({ type: "vouch-read", id, openRequests }),
     );
+  }
+
+  #reportStatus(): void {
+    const { api, process } = this;
+    this.timeline.at(this.nowMs + REPORT_EVERY_MS, () => this.#reportStatus());
+    if (api === null || process === null) return;
+    if (process.state.life.kind === "leaving") this.sbdNodeLeaving = true;
+    else if (isArmed(process.state)) this.sbdNodeLeaving = false;
   }
 
   #inspect(): AgentConfig["watchdog"] {

@@ -43,6 +43,7 @@ const EFFECTS: { readonly [Type in AgentEffect["type"]]: true } = {
   reboot: true,
   "release-watchdog": true,
   "stretch-watchdog": true,
+  "ask-vouch": true,
   exit: true,
   log: true,
 };
@@ -151,13 +152,14 @@ export class ScenarioHost {
         setApi(host, words);
         return;
       case "api-read":
-        host.process?.deliver({
-          type: "api-read",
-          startedMs: Math.round(words.number("started", host.nowMs / 1_000) * 1_000),
-          openRequests: words.number("open", 0),
-          leaving: words.flag("leaving"),
-          armed: host.process === null ? false : isArmed(host.process.state),
-        });
+        host.process?.answerVouch(
+          {
+            startedMs: Math.round(words.number("started", host.nowMs / 1_000) * 1_000),
+            leaving: words.flag("leaving"),
+            armed: isArmed(host.process.state),
+          },
+          words.number("open", 0),
+        );
         host.advance(host.nowMs);
         return;
       case "stall":

@@ -6,7 +6,7 @@ import { native } from "../../platform/native.ts";
 import type { Sysrq } from "../../platform/sysrq.ts";
 import type { Timing } from "../../timing/contract.ts";
 import type { AgentConfig } from "../agent-config.ts";
-import { initialAgentState, isArmed, type AgentState } from "../agent-state.ts";
+import { initialAgentState, type AgentState } from "../agent-state.ts";
 import { stepAgent } from "../agent.ts";
 import type { AgentEffect } from "../effect.ts";
 import type { AgentEvent } from "../event.ts";
@@ -40,11 +40,6 @@ export type AgentProcessOptions = {
 const TICK_MS = 50;
 /** How often the API process is told how this agent is, besides when that changes. */
 const STATUS_EVERY_MS = 1_000;
-/** While it is needed, the API process is asked to vouch so often within T. */
-const VOUCHES_WITHIN_T = 6;
-const VOUCH_EVERY_MS_MAX = 5_000;
-/** Questions to it that have not been answered; older ones are not waited for. */
-const VOUCHES_ASKED_MAX = 16;
 
 /**
  * The core process: feeds events to the agent's core and carries its effects out, in order. Nothing
@@ -55,14 +50,11 @@ export function runAgent(options: AgentProcessOptions): void {
   let state = initialAgentState(config);
   let lastStatusMs = -Infinity;
   let lastStanding = "";
-  let lastVouchMs = -Infinity;
   let ioErrors = 0;
   let watchingSinceMs: number | null = null;
   const pending: AgentEvent[] = [];
   let stepping = false;
   let movingSlot = false;
-  const vouchesAsked = new Map<number, Omit<ApiRead, "type" | "openRequests">>();
-  let vouchIDs = 0;
 
   const worker = startDiskWorker(options.devicePath, () => {
     logger.log("error", "the disk worker died and was replaced");
@@ -194,6 +186,9 @@ export function runAgent(options: AgentProcessOptions): void {
           () => null,
         );
         return;
+      case "ask-vouch":
+        api.send(effect);
+        return;
       case "exit":
         exit(effect.code);
         return;
@@ -318,14 +313,9 @@ export function runAgent(options: AgentProcessOptions): void {
 
   function receive(message: ToCore): void {
     switch (message.type) {
-      case "vouch-read": {
-        const asked = vouchesAsked.get(message.id);
-        vouchesAsked.clear();
-        if (asked !== undefined) {
-          dispatch({ type: "api-read", openRequests: message.openRequests, ...asked });
-        }
+      case "vouch-read":
+        dispatch(message);
         return;
-      }
       case "slot":
         slotTold(message.nodeID, message.sbdNode);
         return;
@@ -380,29 +370,12 @@ export function runAgent(options: AgentProcessOptions): void {
       lastStanding = standing;
       sendStatus(nowMs);
     }
-    askToVouch(nowMs);
   }
 
   function sendStatus(nowMs: number): void {
     lastStatusMs = nowMs;
     const counts = { ...petCounts(), ioErrors, watchingSinceMs };
     api.send({ type: "status", status: agentStatus(state, counts, nowMs) });
-  }
-
-  /** Only where an answer can be of use: each costs the API server a write and a consistent list. */
-  function askToVouch(nowMs: number): void {
-    const timeoutMs = state.device?.timing.timeoutMs ?? Infinity;
-    const everyMs = Math.min(VOUCH_EVERY_MS_MAX, timeoutMs / VOUCHES_WITHIN_T);
-    if (!api.connected || !wantsVouch(state, nowMs) || nowMs - lastVouchMs < everyMs) {
-      return;
-    }
-    lastVouchMs = nowMs;
-    vouchIDs += 1;
-    const leaving = state.life.kind === "leaving";
-    const armed = isArmed(state);
-    vouchesAsked.set(vouchIDs, { startedMs: nowMs, leaving, armed });
-    vouchesAsked.delete(vouchIDs - VOUCHES_ASKED_MAX);
-    api.send({ type: "ask-vouch", id: vouchIDs, leaving, armed });
   }
 
   function exit(code: number): void {
@@ -432,25 +405,6 @@ export function runAgent(options: AgentProcessOptions): void {
 }
 
 type OpenWatchdog = AgentEffect & { readonly type: "open-watchdog" };
-type ApiRead = AgentEvent & { readonly type: "api-read" };
-
-/** A vouching read may stand in for passes that do not come, or let a leaving agent go. */
-function wantsVouch(state: AgentState, nowMs: number): boolean {
-  const { device, life, lastPass, lastGood, watchdog } = state;
-  if (device === null || watchdog.kind !== "open") {
-    return false;
-  }
-  if (life.kind === "leaving" || (!watchdog.armed && !state.knownUnarmed)) {
-    return true;
-  }
-  const survives = device.header.onStorageLoss === "SurviveWithApi";
-  const goodAgeMs = nowMs - (lastGood?.startedMs ?? -Infinity);
-  return (
-    life.kind === "serving" &&
-    (lastPass?.trouble?.vouchable === true ||
-      (survives && goodAgeMs >= 2 * device.timing.passIntervalMs))
-  );
-}
 
 function newNonce(): string {
   return randomBytes(16).toString("hex");
