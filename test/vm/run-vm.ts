@@ -97,12 +97,8 @@ const SCENARIOS: readonly Scenario[] = [
 const SELF_CHECKS_FROM = 101;
 /** None is begun that may not end within the budget: the longest took 150 s. */
 const LONGEST_MS = 180_000;
-/** What sbdctl needs beside Node. */
-const NPM_PACKAGES = ["commander"];
 /** What busybox lacks. */
 const FILES = new Map([["/usr/bin/chrt", "/usr/bin/chrt"]]);
-/** It has npm dependencies of its own. */
-const BUNDLED = ["src/agent/api/main.ts"];
 
 // Stripping types by hand is experimental, which is no news to whoever watches the guests.
 process.removeAllListeners("warning");
@@ -149,13 +145,8 @@ async function main(): Promise<number> {
   }
   try {
     const packages = qemuPackages(say);
-    const contents = {
-      repository,
-      npmPackages: NPM_PACKAGES,
-      bundled: BUNDLED,
-      files: FILES,
-    };
-    const initramfs = buildInitramfs(packages, contents, workFolder, say);
+    const contents = { repository, files: FILES };
+    const initramfs = await buildInitramfs(packages, contents, workFolder, say);
     const stage = {
       parts: { packages, initramfs },
       workFolder,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EMULATION_MS } from "../allowance.ts";
 import { GuardedCluster } from "../guarded-cluster.ts";
-import { guestRepository } from "../initramfs.ts";
+import { guestBundle } from "../initramfs.ts";
 import { monoMs } from "../monotonic.ts";
 import { judgeProvenDeath } from "../proven-death.ts";
 import type { Scenario } from "../scenario.ts";
@@ -105,7 +105,7 @@ export const tco: Scenario = {
     // The answer is lost with the boot.
     void guest
       .tryShell(
-        `node ${guestRepository}/src/program/sbd.js ctl watchdog test --reset --yes ` +
+        `node ${guestBundle}/sbd.mjs ctl watchdog test --reset --yes ` +
           `--timeout-seconds ${TESTED_S} >/dev/console 2>&1`,
         120_000,
       )

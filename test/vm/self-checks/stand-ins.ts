@@ -2,7 +2,7 @@
  * Programs that stand in for an agent and for a node's work, so that the harness can be judged by
  * what is known of watchdogs and disks alone.
  */
-import { guestRepository } from "../initramfs.ts";
+import { guestTests } from "../initramfs.ts";
 import type { GuestService, GuestWatchdog } from "../guest-settings.ts";
 
 /** A page: for less, busybox's dd has no aligned buffer, and drops O_DIRECT without a word. */
@@ -20,7 +20,7 @@ export function watchdogOf(
 
 /** Writes the block of that index on the workload disk every 100 ms, and is restarted in 1 s. */
 export function workload(writer: string, block: number): GuestService {
-  const program = `${guestRepository}/test/vm/guest/workload.js`;
+  const program = `${guestTests}/guest/workload.js`;
   return {
     name: "work",
     argv: ["node", program, "/dev/workload", String(block), writer],

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Builds the image with buildah, podman or docker, whichever is there, writes it as an OCI archive, and
+# checks that. Prints the archive's path last.
+#   IMAGE=name:tag      its name; sbd-operator and the version of package.json
+#   ARCH=amd64|arm64    for whom; this machine's
+#   BUILD_BASE=image    what to build in; else Dockerfile's, and with buildah one made from Debian's
+#                       archive, so that no registry of images is needed
+#   BUILDER=program     buildah, podman or docker
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+node=node_modules/.bin/node
+version=$("$node" -p 'require("./package.json").version')
+case $(uname -m) in aarch64) own=arm64 ;; *) own=amd64 ;; esac
+arch=${ARCH:-$own}
+image=${IMAGE:-sbd-operator:$version}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/sbd-operator/image
+archive=$cache/sbd-operator-$version-$arch.tar
+mkdir -p "$cache"
+
+usable() {
+  case $1 in
+    docker) docker info >/dev/null 2>&1 ;;
+    *) command -v "$1" >/dev/null ;;
+  esac
+}
+builder=${BUILDER:-}
+for candidate in buildah podman docker; do
+  [ -n "$builder" ] || { ! usable "$candidate" || builder=$candidate; }
+done
+[ -n "$builder" ] || { echo "make image: there is no buildah, podman or docker here; on Debian: apt-get install buildah debootstrap" >&2; exit 2; }
+
+arguments=(--build-arg "ARCH=$arch" --tag "$image")
+[ -z "${BUILD_BASE:-}" ] || arguments+=(--build-arg "BUILD_BASE=$BUILD_BASE")
+rm -f "$archive"
+case $builder in
+  buildah)
+    # Neither needs a kernel that a container may lack: no overlayfs, no namespaces of its own.
+    storage=(--root "$cache/storage" --runroot "$cache/run" --storage-driver vfs)
+    in_storage() { local command=$1; shift; buildah "${storage[@]}" "$command" "$@"; }
+    if [ -z "${BUILD_BASE:-}" ]; then
+      packaging/image/local-base.sh "$cache/base-root" "$cache/base.tar"
+      base=sbd-build-base:$(sha256sum packaging/image/local-base.sh | cut -c1-12)
+      if ! in_storage inspect --type image "$base" >/dev/null 2>&1; then
+        container=$(in_storage from scratch)
+        in_storage add -q "$container" "$cache/base.tar" / >/dev/null
+        in_storage commit -q --rm "$container" "$base" >/dev/null
+      fi
+      arguments+=(--build-arg "BUILD_BASE=localhost/$base")
+    fi
+    in_storage bud --isolation chroot --timestamp "$(git log -1 --format=%ct 2>/dev/null || echo 0)" \
+      "${arguments[@]}" .
+    in_storage push -q "$image" "oci-archive:$archive:$image"
+    ;;
+  podman)
+    podman build "${arguments[@]}" .
+    podman save -q --format oci-archive -o "$archive" "$image"
+    ;;
+  docker)
+    docker build "${arguments[@]}" .
+    docker save -o "$archive" "$image"
+    ;;
+  *) echo "make image: BUILDER=$builder is none of buildah, podman, docker" >&2; exit 2 ;;
+esac
+"$node" packaging/image/check.ts "$archive"
+echo "$archive"
