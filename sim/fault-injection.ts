@@ -217,6 +217,8 @@ function injectIntoMachine(world: World, machine: Machine, fault: Fault): void {
       return;
     case "confirm-off":
       return confirmOff(world, machine);
+    case "confirm-true-word":
+      return confirm(world, machine.nodeName, machine.lastOverBootID);
     case "late-watchdog":
       machine.watchdogLateness = detail;
       if (boot !== null) {
@@ -346,7 +348,6 @@ function reprovision(world: World, fault: Fault, old: Machine): void {
 }
 
 function confirmOff(world: World, machine: Machine): void {
-  const { api } = world;
   const { boot } = machine;
   if (boot === null) {
     return;
@@ -354,26 +355,31 @@ function confirmOff(world: World, machine: Machine): void {
   machine.powerOff(FOR_GOOD_MS, "an administrator switches it off");
   const { bootID } = boot;
   const look = (): void => {
-    for (const request of api.requestsFor(machine.nodeName)) {
-      if (request.status.confirmation === undefined) {
-        const confirmation = {
-          requestUID: uidOf(request),
-          bootID,
-          by: "admin",
-          time: wallAt(world.timeline.nowMs),
-        };
-        api.remediations.update(request.metadata.name, (now) => ({
-          ...now,
-          status: mergePatch(now.status, { confirmation }),
-        }));
-      }
-    }
+    confirm(world, machine.nodeName, bootID);
     if (world.timeline.nowMs < untilMs) {
       world.timeline.after(CONFIRM_EVERY_MS, look);
     }
   };
   const untilMs = world.timeline.nowMs + CONFIRM_WITHIN_MS;
   look();
+}
+
+/** The same word for each request that has none yet. */
+function confirm({ api, timeline }: World, nodeName: string, bootID: string): void {
+  for (const request of api.requestsFor(nodeName)) {
+    if (bootID !== "" && request.status.confirmation === undefined) {
+      const confirmation = {
+        requestUID: uidOf(request),
+        bootID,
+        by: "admin",
+        time: wallAt(timeline.nowMs),
+      };
+      api.remediations.update(request.metadata.name, (now) => ({
+        ...now,
+        status: mergePatch(now.status, { confirmation }),
+      }));
+    }
+  }
 }
 
 function changeRequests(

@@ -13,6 +13,8 @@ import type { Schedule } from "./schedule.ts";
  * - `slow-return`     reboots before it is ordered dead, and beats on a slow path
  * - `lost-heartbeat`  reboots just before the message; a heartbeat is lost, the next one slow
  * - `dumb-reboot`     reboots before it is ordered dead, and its agent does not come back
+ * - `true-word`       reboots before it is ordered dead, its agent is late, and an administrator says,
+ *                     truly, that the boot before is off
  * - `leave-in-haste`  a rollout reaches it without storage, and somebody wants it dead
  * - `leave-unheard`   its `leaving` is lost, its next agent late, and somebody wants it dead
  * - `two-requests`    one request is deleted while another waits by a message not read yet
@@ -91,6 +93,15 @@ const PATTERNS = {
     [2, "reset"],
     [random.between(100, 30_000), "request"],
   ],
+  "true-word": ({ random, schedule }: Draw): Step[] => {
+    const backMs = random.between(40_000, 60_000 + schedule.timeoutMs);
+    return [
+      [0, "agent-away", backMs],
+      [1, "reset"],
+      [random.between(8_000, 35_000), "request"],
+      [random.between(35_000, backMs), "confirm-true-word"],
+    ];
+  },
   "leave-in-haste": ({ random, schedule, msgwaitMs }: Draw): Step[] => [
     [0, random.pick(["path-hang", "path-eio"] as const), msgwaitMs * 4],
     [schedule.timeoutMs * random.between(0.05, 0.8), "rollout", 30_000],

@@ -90,6 +90,9 @@ export const FAULTS = {
   "request-forced": inside("every SBDRemediation for the node is deleted, finalizers and all"),
   "request-timeout": inside("NodeHealthCheck gives every SBDRemediation for the node up"),
   "confirm-off": inside("an administrator switches the machine off for good and confirms it"),
+  "confirm-true-word": inside(
+    "an administrator says, truly, of the machine's last boot that is over that it is off",
+  ),
   "node-deleted": inside("the Node object is deleted; its kubelet, if there, registers anew"),
   "vm-pause": outside("the virtual machine is paused, clocks, watchdog and all, and resumed"),
   "suspend-long": outside("the machine sleeps longer than the slack, watchdog and all"),

@@ -16,6 +16,8 @@ export class Machine {
   /** 1-based, of its node. */
   readonly node: number;
   boot: Boot | null = null;
+  /** Its last boot that is over; empty where none is. */
+  lastOverBootID = "";
   sysrqWorks: boolean;
   wallOffsetMs = 0;
   watchdogLateness = 1;
@@ -83,6 +85,7 @@ export class Machine {
       return;
     }
     this.boot = null;
+    this.lastOverBootID = boot.bootID;
     boot.end(why);
     this.powerOn(this.hardware.bootMs);
   }

@@ -727,6 +727,18 @@ export const MUTANTS: readonly Mutant[] = [
     hint: { pattern: "isolated-return", promise: "rough" },
   },
   {
+    name: "any-boot-of-the-machine-may-be-told",
+    says: "the kubelet may tell any boot of the machine: also one that runs pods since before the message",
+    patches: [
+      {
+        file: `${FENCING}/node-lacks.ts`,
+        find: "acknowledged || beganAfterMessage(fence, boot)",
+        replace: "acknowledged || beganAfterMessage(fence, boot) || true",
+      },
+    ],
+    hint: { pattern: "true-word", promise: "rough" },
+  },
+  {
     name: "acknowledged-without-the-nodes-boot",
     says: "takes the word of the machine that beats for that of the machine that is the Node",
     patches: [

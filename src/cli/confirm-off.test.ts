@@ -202,6 +202,10 @@ test("only the addressed boot can be confirmed, and not by guessing where anothe
   const { code, stderr } = await confirm(context, cluster, ["--boot-id", BOOT_ID]);
   assert.equal(code, 0, stderr);
   assert.match(stderr, new RegExp(`WARNING +another boot has been told, too: ${OTHER_BOOT_ID}`));
+  assert.match(
+    stderr,
+    /WARNING +not to be seen from here: a boot whose kubelet has not reached the API/,
+  );
   assert.equal(fieldAt(confirmation(cluster), "bootID"), BOOT_ID);
 });
 

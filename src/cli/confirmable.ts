@@ -124,10 +124,16 @@ export function findConfirmable(target: ConfirmationTarget, view: ClusterView): 
       ...(others.length === 0
         ? []
         : [`another boot has been told, too: ${others.join(", ")}; every boot of it must be off`]),
+      UNSEEN,
       ...(fencer === "" ? ["no fencer is named yet; the word counts once one is"] : []),
     ],
   };
 }
+
+/** What neither the API nor the device shows. */
+const UNSEEN =
+  "not to be seen from here: a boot whose kubelet has not reached the API and whose agent has not " +
+  "beaten yet, and a virtual machine that its hypervisor has started a second time. Look at the machine";
 
 type Request = { readonly raw: KubeObject; readonly parsed: SBDRemediation };
 
@@ -230,8 +236,9 @@ function chooseBoot(
     if (wanted === null && told.some((boot) => boot !== boots.message)) {
       throw refused(
         `the fence message is addressed to boot ${boots.message}, and ${nodeName} has told another one ` +
-          `since (${told.join(", ")}), which may run. Make sure that the machine is off whichever boot ` +
-          `it ran, then name the addressed one with --boot-id.`,
+          `since (${told.join(", ")}), which may run its pods. A word about the addressed boot is not taken ` +
+          `while the Node tells a boot that is not known to have begun after the message. Make sure that ` +
+          `the machine is off whichever boot it ran, then name the addressed one with --boot-id.`,
       );
     }
     return boots.message;

@@ -23,11 +23,7 @@ export function judgeBounded(fence: FenceCase): Verdict {
     ...lacksTime(fence),
     ...lacksMessage(fence),
     ...lacksSilence(fence),
-    ...lacksNode(
-      fence,
-      countFromMs(fence) + timing.msgwaitMs,
-      new Set([message.record.targetBootID]),
-    ),
+    ...lacksNode(fence, countFromMs(fence) + timing.msgwaitMs),
     ...lacksSBDNode(fence),
   ];
   return lacks.length > 0

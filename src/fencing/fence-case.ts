@@ -87,6 +87,20 @@ export function otherBoots(fence: FenceCase): readonly BootSighting[] {
 }
 
 /**
+ * Its beginning lies provably after the message, by its uptime; which proves nothing where machines
+ * may be paused, since it stands still meanwhile. Bounds that contradict each other rest on something
+ * that is not so.
+ */
+export function beganAfterMessage(fence: FenceCase, boot: BootSighting): boolean {
+  const { bootMinMs, bootMaxMs } = boot;
+  return (
+    fence.cluster?.pausableNodes !== "Refuse" &&
+    bootMinMs > countFromMs(fence) &&
+    bootMinMs <= bootMaxMs
+  );
+}
+
+/**
  * The addressed boot's own word that it obeys a message, where it speaks for this request: the
  * message was written for it or after its finalizer, or the acknowledgement came after that.
  */

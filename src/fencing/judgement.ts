@@ -68,8 +68,8 @@ export function judgeWordAlone(word: WordAlone): Verdict {
     {
       sinceMs: confirmedMs,
       boots,
-      readFromMs: Math.max(confirmedMs, freshFromMs),
       mayTell: boots,
+      readFromMs: Math.max(confirmedMs, freshFromMs),
       whose: `the administrator's word is about ${bootID}`,
     },
   );

@@ -1,6 +1,13 @@
 import { seconds } from "../timing/contract.ts";
 import type { Lack } from "./evidence.ts";
-import { addressedBoot, targetSlot, type FenceCase } from "./fence-case.ts";
+import {
+  acknowledgementFor,
+  addressedBoot,
+  beganAfterMessage,
+  otherBoots,
+  targetSlot,
+  type FenceCase,
+} from "./fence-case.ts";
 
 /** How long the kubelets and the API server may take until NoExecute keeps pods away. */
 export const TAINT_STANDS_MS = 10_000;
@@ -12,21 +19,18 @@ export const TAINT_STANDS_MS = 10_000;
  * kubelet's word is asked for, and NoExecute keeps the work from a machine that registers later.
  * Where nobody answers for the cluster the slot alone is asked: then a boot is proven dead, not a Node.
  *
+ * No row accepts a kubelet-reported boot that is neither the dead one nor provably begun after the
+ * message: it may run pods, and its agent may be late.
+ *
  * @param readFromMs the Node must have been read from then on
- * @param mayTell the boots that the kubelet may have told last; left out, any of the machine's
  */
-export function lacksNode(
-  fence: FenceCase,
-  readFromMs: number,
-  mayTell?: ReadonlySet<string>,
-): Lack[] {
+export function lacksNode(fence: FenceCase, readFromMs: number): Lack[] {
   const { record, durableMs } = fence.message;
-  const boots = bootsOfTheMachine(fence);
   const told = lacksNodeSince(fence, {
     sinceMs: durableMs,
-    boots,
+    boots: bootsOfTheMachine(fence),
+    mayTell: deadOrLaterBoots(fence),
     readFromMs,
-    mayTell: mayTell ?? boots,
     whose: `the message is addressed to ${record.targetBootID}`,
   });
   return [...lacksOneMachine(fence), ...told];
@@ -37,10 +41,10 @@ export type NodeWanted = {
   /** No reading begun since may have told any other boot than these. */
   readonly sinceMs: number;
   readonly boots: ReadonlySet<string>;
-  /** The Node must have been read from then on. */
-  readonly readFromMs: number;
   /** The boots that the kubelet may have told last. */
   readonly mayTell: ReadonlySet<string>;
+  /** The Node must have been read from then on. */
+  readonly readFromMs: number;
   /** For people: which boot it is about. */
   readonly whose: string;
 };
@@ -48,7 +52,7 @@ export type NodeWanted = {
 /** The same without a message, where a boot is known to be dead from elsewhere. */
 export function lacksNodeSince(
   { cluster, node }: Pick<FenceCase, "cluster" | "node">,
-  { sinceMs, boots, readFromMs, mayTell, whose }: NodeWanted,
+  { sinceMs, boots, mayTell, readFromMs, whose }: NodeWanted,
 ): Lack[] {
   if (cluster === null) {
     return [];
@@ -78,12 +82,19 @@ export function lacksNodeSince(
 
 /** The boots that are known to be the target machine's: the addressed one, and those in its slot. */
 function bootsOfTheMachine(fence: FenceCase): ReadonlySet<string> {
-  const { targetBootID, targetMachineID } = fence.message.record;
-  const boots = (targetSlot(fence)?.boots ?? []).filter(
-    ({ record }) =>
-      record.nodeName === fence.target.nodeName && record.machineID === targetMachineID,
-  );
-  return new Set([targetBootID, ...boots.map(({ record }) => record.bootID)]);
+  const others = otherBoots(fence).map(({ record }) => record.bootID);
+  return new Set([fence.message.record.targetBootID, ...others]);
+}
+
+/**
+ * The addressed boot, and those of the machine's others that cannot have run before the message and
+ * on: where the addressed boot acknowledged, it ran after the message, and every other boot is over or
+ * later; else one must have begun provably after the message.
+ */
+function deadOrLaterBoots(fence: FenceCase): ReadonlySet<string> {
+  const acknowledged = acknowledgementFor(fence) !== null;
+  const others = otherBoots(fence).filter((boot) => acknowledged || beganAfterMessage(fence, boot));
+  return new Set([fence.message.record.targetBootID, ...others.map(({ record }) => record.bootID)]);
 }
 
 /** Another machine has come to beat under the node's name: whose death is proven is not the Node's. */

@@ -3,6 +3,7 @@ import { wanting, type Evidence, type Verdict } from "./evidence.ts";
 import {
   acknowledgementFor,
   addressedBoot,
+  beganAfterMessage,
   countFromMs,
   otherBoots,
   targetSlot,
@@ -18,8 +19,7 @@ import { lacksNode, lacksOneMachine } from "./node-lacks.ts";
  * the acknowledgement; one could be a stale write of an earlier boot that landed late.
  *
  * (b) Another boot's beginning lies provably after the message became durable. A changed boot ID
- * alone proves nothing: it may have begun before the message and run on. Nor does uptime where
- * machines may be paused, since it stands still meanwhile.
+ * alone proves nothing: it may have begun before the message and run on.
  */
 export function judgeRebooted(fence: FenceCase): Verdict {
   const later = laterBoot(fence);
@@ -41,8 +41,8 @@ function laterBoot(fence: FenceCase): LaterBoot | null {
   const { targetBootID } = fence.message.record;
   const acknowledgement = acknowledgementFor(fence);
   const fromMs = countFromMs(fence);
-  const pausable = fence.cluster?.pausableNodes === "Refuse";
-  for (const { record, moved, bootMinMs, bootMaxMs, firstShownMs } of otherBoots(fence)) {
+  for (const boot of otherBoots(fence)) {
+    const { record, moved, bootMinMs, firstShownMs } = boot;
     const evidence = {
       kind: "Rebooted",
       bootID: targetBootID,
@@ -58,8 +58,7 @@ function laterBoot(fence: FenceCase): LaterBoot | null {
         provenFromMs: acknowledgement.seenMs,
       };
     }
-    // Bounds that contradict each other rest on something that is not so.
-    if (!pausable && bootMinMs > fromMs && bootMinMs <= bootMaxMs) {
+    if (beganAfterMessage(fence, boot)) {
       return {
         evidence: {
           ...evidence,
