@@ -89,7 +89,10 @@ function wordsThatFail(root: string, { architecture, config }: Config): string[]
   }
   return [...WORDS.map((word) => [program, word, "--version"]), ["/usr/bin/sbdctl", "--version"]]
     .map((command) => {
-      const printed = execFileSync("chroot", [root, ...command], { encoding: "utf8", env: {} });
+      const printed = execFileSync("chroot", [root, ...command], {
+        encoding: "utf8",
+        env: { PATH: "/usr/sbin:/usr/bin" },
+      });
       console.log(`image: ${command.join(" ")}: ${printed.trim()}`);
       return printed.includes(packageFile.version) ? "" : `${command.join(" ")} has no version`;
     })

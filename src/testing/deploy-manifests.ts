@@ -2,7 +2,7 @@ import fs from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 
-const DEPLOY = new URL("../../deploy/", import.meta.url);
+const BASE = new URL("../../deploy/base/", import.meta.url);
 
 /**
  * YAML of all that `kubectl apply -k deploy/` brings, without the operator's Deployment: nothing here
@@ -19,5 +19,5 @@ export function deployManifests(): string {
 }
 
 function read(file: string): string {
-  return fs.readFileSync(fileURLToPath(new URL(file, DEPLOY)), "utf8");
+  return fs.readFileSync(fileURLToPath(new URL(file, BASE)), "utf8");
 }

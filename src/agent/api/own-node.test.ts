@@ -14,7 +14,7 @@ import { createOwnNodeWriter, type OwnNodeWriter } from "./own-node-writer.ts";
 import { BOOT_ID, OTHER_BOOT_ID } from "./testing/agent-status-for-tests.ts";
 import { countOpenRequests, isOlder } from "./vouching.ts";
 
-const CRDS = fileURLToPath(new URL("../../../deploy/crds/", import.meta.url));
+const CRDS = fileURLToPath(new URL("../../../deploy/base/crds/", import.meta.url));
 const LIMIT_MS = 300;
 const CLIENT = "api-process";
 const OWN = { nodeName: "worker-1", own: () => "config-1", timeoutMs: () => LIMIT_MS };

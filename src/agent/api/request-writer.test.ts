@@ -17,7 +17,7 @@ import { createRequestWriter, type RequestWriter } from "./request-writer.ts";
 import { BOOT_ID } from "./testing/agent-status-for-tests.ts";
 import { createTroubleLog } from "./trouble-log.ts";
 
-const CRDS = fileURLToPath(new URL("../../../deploy/crds/", import.meta.url));
+const CRDS = fileURLToPath(new URL("../../../deploy/base/crds/", import.meta.url));
 const REF = { name: "request", namespace: "default" };
 const EVIDENCE: Evidence = { kind: "Acknowledged", bootID: BOOT_ID, detail: "it said so" };
 

@@ -6,9 +6,9 @@ import { customResourceDefinition } from "../custom-resource-definition.ts";
 import { CUSTOM_RESOURCES } from "../custom-resources.ts";
 import { crdFiles } from "./crd-files.ts";
 
-const FOLDER = new URL("../../../deploy/crds/", import.meta.url);
+const FOLDER = new URL("../../../deploy/base/crds/", import.meta.url);
 
-test("deploy/crds holds what the schemas say: run `node src/api/generate/main.ts` where not", () => {
+test("deploy/base/crds holds what the schemas say: run `node src/api/generate/main.ts` where not", () => {
   const files = crdFiles();
   assert.deepEqual(readdirSync(FOLDER).sort(), files.map(({ name }) => name).sort());
   for (const { name, text } of files) {

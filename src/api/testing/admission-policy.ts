@@ -21,7 +21,7 @@ type PolicySpec = {
   }[];
 };
 
-/** The messages of a policy of `deploy/admission/` for a request; empty where it is let through. */
+/** The messages of a policy of `deploy/base/admission/` for a request; empty where it is let through. */
 export function judge(file: string, request: AdmissionRequest): string[] {
   const policy = manifests(`admission/${file}`).find(
     ({ kind }) => kind === "ValidatingAdmissionPolicy",

@@ -12,18 +12,18 @@ export type Manifest = {
   readonly [field: string]: unknown;
 };
 
-const DEPLOY = new URL("../../../deploy/", import.meta.url);
+const BASE = new URL("../../../deploy/base/", import.meta.url);
 
-/** Paths of all YAML files below `deploy/`, relative to it. */
+/** Paths of all YAML files below `deploy/base/`, relative to it. */
 export function manifestPaths(): string[] {
-  return readdirSync(DEPLOY, { recursive: true, encoding: "utf8" })
+  return readdirSync(BASE, { recursive: true, encoding: "utf8" })
     .filter((path) => path.endsWith(".yaml"))
     .sort();
 }
 
-/** The objects in one file below `deploy/`. Throws on YAML with errors or warnings. */
+/** The objects in one file, by its path from `deploy/base/`. Throws on YAML with errors or warnings. */
 export function manifests(path: string): Manifest[] {
-  return parseAllDocuments(readFileSync(new URL(path, DEPLOY), "utf8")).map((document) => {
+  return parseAllDocuments(readFileSync(new URL(path, BASE), "utf8")).map((document) => {
     const fault = document.errors[0] ?? document.warnings[0];
     if (fault !== undefined) throw fault;
     return document.toJS() as Manifest;

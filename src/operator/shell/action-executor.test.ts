@@ -13,7 +13,7 @@ import { startApiServer, type ApiServer } from "../../testing/apiserver/start-ap
 import type { Target } from "../action.ts";
 import { createActionExecutor, type ActionExecutor } from "./action-executor.ts";
 
-const CRDS = fileURLToPath(new URL("../../../deploy/crds/", import.meta.url));
+const CRDS = fileURLToPath(new URL("../../../deploy/base/crds/", import.meta.url));
 const TAINT = { key: REMEDIATION_TAINT_KEY, effect: "NoExecute" };
 
 let server: ApiServer;

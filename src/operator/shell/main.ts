@@ -10,7 +10,8 @@ import { createLineLogger, type LineLogger } from "../../program/line-logger.ts"
 import { createMetricsRegistry } from "../../program/metrics-registry.ts";
 import { serveMetrics } from "../../program/metrics-server.ts";
 import { VERSION } from "../../program/version.ts";
-import { runOperatorLoop } from "./operator-loop.ts";
+import { agentImageOf } from "./agent-image.ts";
+import { runOperatorLoop, type OperatorLoop } from "./operator-loop.ts";
 import { readOperatorOptions, type OperatorOptions } from "./operator-options.ts";
 
 const LEASE_NAME = "sbd-operator";
@@ -26,23 +27,39 @@ export function runOperatorProgram(args: readonly string[]): void {
     logger.flush();
     process.exit(code);
   };
-  logger.log("info", "starting", { version: VERSION, agentImage: options.agentImage });
-  try {
-    start(options, logger, end);
-  } catch (error) {
+  logger.log("info", "starting", { version: VERSION });
+  void start(options, logger, end).catch((error: unknown) => {
     logger.log("fatal", error instanceof Error ? error.message : String(error));
     end(1);
-  }
+  });
 }
 
-function start(options: OperatorOptions, logger: LineLogger, end: (code: number) => never): void {
-  const { podName: identity, namespace, agentImage, leaseMs } = options;
+async function start(
+  options: OperatorOptions,
+  logger: LineLogger,
+  end: (code: number) => never,
+): Promise<void> {
+  const { podName: identity, namespace, leaseMs } = options;
+  let loop: OperatorLoop | null = null;
   const client = createKubeClient(loadKubeConfig(process.env), `sbd-operator/${identity}`);
   const events = createEventRecorder(client, {
     component: "sbd-operator",
     onLost: (message) => logger.log("warn", message),
   });
-  const loop = runOperatorLoop(client, {
+  serveMetrics({
+    address: options.metricsAddress,
+    port: options.metricsPort,
+    registry: createMetricsRegistry(),
+    healthTrouble: () => null,
+    readinessTrouble: () =>
+      loop?.isSynced === true ? null : "the caches wait for their first lists",
+    log: (level, message) => logger.log(level, message),
+  });
+  const agentImage = await agentImageOf(client, options, (level, message) =>
+    logger.log(level, message),
+  );
+  logger.log("info", `agents and fencers are started from ${agentImage}`);
+  loop = runOperatorLoop(client, {
     place: { namespace, agentImage },
     recordEvent: ({ about, eventType, reason, message }) =>
       events.record(about, eventType, reason, message),
@@ -55,21 +72,12 @@ function start(options: OperatorOptions, logger: LineLogger, end: (code: number)
     leaseDurationMs: leaseMs,
     renewDeadlineMs: (leaseMs * 2) / 3,
     retryPeriodMs: leaseMs / 7.5,
-    onLead: () => loop.lead(),
-    onFollow: () => loop.follow(),
+    onLead: () => loop?.lead(),
+    onFollow: () => loop?.follow(),
     log: (message) => logger.log("info", message),
   });
-  serveMetrics({
-    address: options.metricsAddress,
-    port: options.metricsPort,
-    registry: createMetricsRegistry(),
-    healthTrouble: () => null,
-    readinessTrouble: () => (loop.isSynced ? null : "the caches wait for their first lists"),
-    log: (level, message) => logger.log(level, message),
-  });
-
   const stop = async (): Promise<void> => {
-    loop.close();
+    loop?.close();
     await Promise.race([
       election.stop().then(() => events.settled()),
       new Promise((resolve) => setTimeout(resolve, STOP_WITHIN_MS)),

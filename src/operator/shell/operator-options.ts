@@ -11,8 +11,8 @@ export type OperatorOptions = {
   readonly podName: string;
   /** Where agents, fencers and the Lease are. */
   readonly namespace: string;
-  /** Image of agents and fencers where an SBDConfig names none. */
-  readonly agentImage: string;
+  /** Image of agents and fencers where an SBDConfig names none; null: this operator's own. */
+  readonly agentImage: string | null;
   readonly logLevel: LogLevel;
   readonly metricsAddress: string;
   /** 0: one that is free. */
@@ -30,8 +30,7 @@ export const OPERATOR_FLAGS = {
   },
   "agent-image": {
     variable: "SBD_AGENT_IMAGE",
-    text: "image of agents and fencers where an SBDConfig names none",
-    default: "sbd-agent:latest",
+    text: "image of agents and fencers where an SBDConfig names none; else this pod's",
   },
   "lease-seconds": {
     variable: "SBD_LEASE_SECONDS",
@@ -59,7 +58,7 @@ export function readOperatorOptions(
   return {
     podName: value("pod-name") === "" ? hostname() : value("pod-name"),
     namespace: required("namespace"),
-    agentImage: required("agent-image"),
+    agentImage: value("agent-image") === "" ? null : value("agent-image"),
     logLevel: oneOf("log-level", LOG_LEVELS),
     metricsAddress: required("metrics-address"),
     metricsPort: wholeNumber("metrics-port", 0, 65_535),

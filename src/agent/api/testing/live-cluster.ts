@@ -59,10 +59,14 @@ export type LogLine = {
   readonly process?: string;
 };
 
-/** @param spec of the SBDConfig, over what it has anyway */
+/**
+ * @param spec of the SBDConfig, over what it has anyway
+ * @param sbd the program: its source, or one of a bundle
+ */
 export async function createLiveCluster(
   onStorageLoss: "SelfFence" | "SurviveWithApi" = "SelfFence",
   spec: Readonly<Record<string, unknown>> = {},
+  sbd: string = SBD,
 ): Promise<LiveCluster> {
   const directory = fs.mkdtempSync(join(tmpdir(), "sbd-live-"));
   const device = createVirtualDevice({ directory });
@@ -99,7 +103,7 @@ export async function createLiveCluster(
     startProgram(name, { word, token, environment }) {
       const log = fs.openSync(programLogPath(name), "a");
       // Ends with this process, also when that is killed: the kernel sees to it.
-      const program = spawn("setpriv", ["--pdeathsig", "KILL", process.execPath, SBD, word], {
+      const program = spawn("setpriv", ["--pdeathsig", "KILL", process.execPath, sbd, word], {
         stdio: ["ignore", log, log],
         env: {
           PATH: process.env["PATH"],
@@ -130,7 +134,7 @@ export async function createLiveCluster(
         commands: (node) => [
           {
             name: "agent",
-            argv: [process.execPath, SBD, "agent"],
+            argv: [process.execPath, sbd, "agent"],
             env: {
               ...node.environment,
               ...faultEnvironment(faults, device.path),
