@@ -1,10 +1,10 @@
-import type { Action } from "../src/operator/action.ts";
+import type { WriteAction } from "../src/operator/driver/operator-driver.ts";
 import { standsFor } from "../src/operator/standing-request.ts";
 import type { ApiStore } from "./api-store.ts";
 import { mergePatch, type StoredObject, type WriteOutcome } from "./object-store.ts";
 
 /** What an API server does with one action of a reconciler, on the version it was decided on. */
-export function executeAction(api: ApiStore, action: Action): WriteOutcome {
+export function executeAction(api: ApiStore, action: WriteAction): WriteOutcome {
   switch (action.type) {
     case "set-remediation-finalizers":
       return api.remediations.write(action.target, withFinalizers(action.finalizers));
@@ -55,16 +55,13 @@ export function executeAction(api: ApiStore, action: Action): WriteOutcome {
       return "done";
     }
     case "apply-daemon-set":
-      return api.daemonSets.create({ metadata: { ...action.manifest.metadata } }) === null
-        ? "exists"
-        : "done";
+      api.daemonSets.create({ metadata: { ...action.manifest.metadata } });
+      return "done";
     case "apply-deployment":
     case "delete-deployment":
       throw new Error(
         `No simulated SBDConfig has its fencer placed by the operator: ${action.type}`,
       );
-    case "event":
-      return "done";
   }
 }
 

@@ -1,9 +1,11 @@
 import { REMEDIATION_TAINT_KEY } from "../src/api/remediation-names.ts";
-import type { Action } from "../src/operator/action.ts";
 import type { OperatorPlace } from "../src/operator/config.ts";
+import {
+  LOOK_EVERY_MS,
+  OperatorDriver,
+  type WriteAnswer,
+} from "../src/operator/driver/operator-driver.ts";
 import { hasTaint } from "../src/operator/kube-object.ts";
-import { NO_MEMORY, type OperatorMemory } from "../src/operator/memory.ts";
-import { reconcile } from "../src/operator/operator.ts";
 import type { Snapshot } from "../src/operator/snapshot.ts";
 import { NAMESPACE } from "./api-store.ts";
 import { executeAction } from "./execute-action.ts";
@@ -17,19 +19,15 @@ const PLACE: OperatorPlace = {
   clusterUID: OWNER.clusterUID,
   agentImage: "sbd-agent:simulated",
 };
-/** While something goes on, as in production. */
-const BUSY_EVERY_MS = 1_000;
 /** While something goes on and nothing has changed: for what is decided by time alone. */
 const WAITING_EVERY_MS = 4_000;
 /** While nothing goes on. */
 const IDLE_EVERY_MS = 10_000;
-const AFTER_FAILURE_MS = 1_000;
 const AFTER_CHANGE_MS_MAX = 300;
 const LEASE_MS = 15_000;
 const RENEW_WITHIN_MS = 10_000;
 const STARTS_WITHIN_MS = 10_000;
 const TIMEOUT_MS = 10_000;
-const ACTIONS_A_ROUND_MAX = 200;
 /** How often a watch lags behind for a round. */
 const BEHIND = 0.15;
 const KINDS = [
@@ -44,32 +42,29 @@ const KINDS = [
 type Kind = (typeof KINDS)[number];
 
 /**
- * One replica of the operator: the production reconcilers on a cache of its own, each kind of it by
- * its own age, and the loop of src/operator/shell/operator-loop.ts in virtual time. It may be cut off,
- * look at an old cache, believe that it leads beside another, and end between any two writes.
+ * One replica of the operator: the production driver on a cache of its own, each kind of it by its own
+ * age, in virtual time. It may be cut off, look at an old cache, believe that it leads beside another,
+ * and end between any two writes.
  */
 export class OperatorReplica {
   cutUntilMs = 0;
   readonly #world: World;
   readonly #index: number;
   readonly #random: Random;
-  #memory: OperatorMemory = NO_MEMORY;
+  #driver: OperatorDriver;
   #cache: Snapshot;
   #staleUntilMs = 0;
   #stale: ReadonlySet<Kind> = new Set();
-  #leads = false;
   #renewedMs = -Infinity;
   #startsMs = 0;
   #dueMs = Infinity;
-  /** Counts lives and rounds, so that what an earlier one waited for is not heard. */
-  #life = 0;
-  #running = false;
 
   constructor(world: World, index: number) {
     this.#world = world;
     this.#index = index;
     this.#random = world.random(`operator ${index}`);
     this.#cache = world.api.snapshot();
+    this.#driver = this.#newDriver();
   }
 
   begin(): void {
@@ -87,7 +82,7 @@ export class OperatorReplica {
         wake();
       }
     });
-    this.#wake(this.#random.next() * BUSY_EVERY_MS);
+    this.#wake(this.#random.next() * LOOK_EVERY_MS);
   }
 
   /** Its caches, or some of them, show nothing new until then. */
@@ -101,10 +96,7 @@ export class OperatorReplica {
   restart(): void {
     const { timeline, api, say } = this.#world;
     say?.(`operator ${this.#index} restarts`);
-    this.#life += 1;
-    this.#running = false;
-    this.#leads = false;
-    this.#memory = NO_MEMORY;
+    this.#driver = this.#newDriver();
     this.#cache = api.snapshot();
     this.#staleUntilMs = 0;
     this.#startsMs = timeline.nowMs + this.#random.next() * STARTS_WITHIN_MS;
@@ -127,33 +119,30 @@ export class OperatorReplica {
 
   #turn(): void {
     const { timeline } = this.#world;
-    if (this.#running) {
-      return;
-    }
     if (timeline.nowMs < this.#startsMs) {
       this.#wake(this.#startsMs - timeline.nowMs);
       return;
     }
     this.#elect();
     const changed = this.#refresh();
-    if (!this.#leads) {
+    if (!this.#driver.leads) {
       this.#wake(IDLE_EVERY_MS / 2);
       return;
     }
     const { nowMs } = timeline;
-    const moment = { nowMs, wall: wallAt(nowMs) };
-    const { actions, memory } = reconcile(this.#cache, this.#memory, moment, PLACE);
-    this.#memory = memory;
-    const writes = actions
-      .filter(({ type }) => type !== "apply-daemon-set" || this.#cache.daemonSets.length === 0)
-      .slice(0, ACTIONS_A_ROUND_MAX);
+    this.#driver.look(this.#cache, { nowMs, wall: wallAt(nowMs) }, PLACE);
+    const writes = this.#writeAll();
     const restsMs = this.#isBusy() ? WAITING_EVERY_MS : IDLE_EVERY_MS;
-    const everyMs = writes.length > 0 || changed ? BUSY_EVERY_MS : restsMs;
-    this.#running = true;
-    this.#carryOut(writes, new Set(), (failed) => {
-      this.#running = false;
-      this.#wake(failed ? AFTER_FAILURE_MS : everyMs);
-    });
+    this.#wake(writes > 0 || changed ? LOOK_EVERY_MS : restsMs);
+    this.#wakeForRetry();
+  }
+
+  /** With nothing to be tried again it rests longer than in production, or runs would take too long. */
+  #wakeForRetry(): void {
+    const waitMs = this.#driver.waitMs(this.#world.timeline.nowMs);
+    if (waitMs < LOOK_EVERY_MS) {
+      this.#wake(waitMs);
+    }
   }
 
   #isBusy(): boolean {
@@ -165,42 +154,28 @@ export class OperatorReplica {
     );
   }
 
-  /** One write after another, one for each object: a second would be on a version that is no more. */
-  #carryOut(
-    actions: readonly Action[],
-    touched: Set<string>,
-    done: (failed: boolean) => void,
-  ): void {
-    const [action, ...rest] = actions;
-    if (action === undefined || !this.#leads) {
-      done(false);
-      return;
+  /** @returns how many writes were begun */
+  #writeAll(): number {
+    const { api, coverage, timeline } = this.#world;
+    const driver = this.#driver;
+    for (let begun = 0; ; begun += 1) {
+      const write = driver.next(timeline.nowMs);
+      if (write === null) {
+        return begun;
+      }
+      api.call(
+        { reaches: () => this.#reaches(), timeoutMs: TIMEOUT_MS },
+        (): WriteOutcome => executeAction(api, write.action),
+        (outcome) => {
+          if (driver === this.#driver) {
+            coverage.count(`operator: ${write.action.type} ${outcome ?? "unanswered"}`);
+            driver.answered(write, answerOf(outcome), timeline.nowMs);
+            this.#writeAll();
+            this.#wakeForRetry();
+          }
+        },
+      );
     }
-    const about = "target" in action ? action.target.uid : null;
-    if (action.type === "event" || (about !== null && touched.has(about))) {
-      this.#carryOut(rest, touched, done);
-      return;
-    }
-    const { api, coverage } = this.#world;
-    const life = this.#life;
-    api.call(
-      { reaches: () => this.#reaches(), timeoutMs: TIMEOUT_MS },
-      (): WriteOutcome => executeAction(api, action),
-      (outcome) => {
-        if (life !== this.#life) {
-          return;
-        }
-        coverage.count(`operator: ${action.type} ${outcome ?? "unanswered"}`);
-        if (outcome === null) {
-          done(true);
-          return;
-        }
-        if (about !== null) {
-          touched.add(about);
-        }
-        this.#carryOut(rest, touched, done);
-      },
-    );
   }
 
   /**
@@ -245,16 +220,43 @@ export class OperatorReplica {
     }
   }
 
-  /** What a leader remembers begins anew with each term. */
   #setLeads(leads: boolean): void {
-    if (leads && !this.#leads) {
-      this.#memory = NO_MEMORY;
-      this.#world.say?.(`operator ${this.#index} leads`);
+    if (leads === this.#driver.leads) {
+      return;
     }
-    this.#leads = leads;
+    if (leads) {
+      this.#driver.lead();
+      this.#world.say?.(`operator ${this.#index} leads`);
+    } else {
+      this.#driver.follow();
+    }
+  }
+
+  #newDriver(): OperatorDriver {
+    return new OperatorDriver(() => this.#random.next());
   }
 
   #reaches(): boolean {
     return this.#world.timeline.nowMs >= this.cutUntilMs;
+  }
+}
+
+function answerOf(outcome: WriteOutcome | null): WriteAnswer {
+  const failed = (code: "CONFLICT" | "NOT_FOUND" | "TIMEOUT"): WriteAnswer => ({
+    kind: "failed",
+    code,
+    message: outcome ?? "no answer",
+    retryAfterMs: null,
+  });
+  switch (outcome) {
+    case "done":
+      return { kind: "done" };
+    case "conflict":
+    case "exists":
+      return failed("CONFLICT");
+    case "gone":
+      return failed("NOT_FOUND");
+    case null:
+      return failed("TIMEOUT");
   }
 }

@@ -38,7 +38,7 @@ test("an answer is the JSON that the server sent", async () => {
 test("each refusal has a code of its own, and says what the server said", async () => {
   const codes = {
     401: "UNAUTHORIZED",
-    403: "REFUSED",
+    403: "FORBIDDEN",
     409: "CONFLICT",
     410: "GONE",
     503: "SERVER",

@@ -3,7 +3,8 @@
  * - `TIMEOUT`        no complete answer in time; what was asked for may still be done
  * - `ABORTED`        the caller gave up; what was asked for may still be done
  * - `UNAUTHORIZED`   401: the credentials do not count
- * - `REFUSED`        400, 403, 405, 415, 422: not allowed or not valid; asking again is of no use
+ * - `FORBIDDEN`      403: not allowed
+ * - `REFUSED`        400, 405, 415, 422 and other 4xx: not valid; asking again is of no use
  * - `NOT_FOUND`      404
  * - `CONFLICT`       409: the object is another one than the caller thought, or is there already
  * - `GONE`           410: the resource version is too old
@@ -16,6 +17,7 @@ export type KubeErrorCode =
   | "TIMEOUT"
   | "ABORTED"
   | "UNAUTHORIZED"
+  | "FORBIDDEN"
   | "REFUSED"
   | "NOT_FOUND"
   | "CONFLICT"
@@ -53,6 +55,8 @@ export function codeOfStatus(status: number): KubeErrorCode {
   switch (status) {
     case 401:
       return "UNAUTHORIZED";
+    case 403:
+      return "FORBIDDEN";
     case 404:
       return "NOT_FOUND";
     case 409:

@@ -22,7 +22,11 @@ export type WriteOutcome =
   | { readonly kind: "done"; readonly object: KubeObject }
   | { readonly kind: "conflict"; readonly message: string }
   | { readonly kind: "not-found"; readonly message: string }
-  | { readonly kind: "refused"; readonly message: string };
+  | {
+      readonly kind: "refused";
+      readonly code: "REFUSED" | "FORBIDDEN";
+      readonly message: string;
+    };
 
 export type Patch =
   /** RFC 7386: null removes, lists are replaced. */
@@ -213,7 +217,7 @@ function outcomeOf(error: unknown): Exclude<WriteOutcome, { readonly kind: "done
     const { code, message } = error;
     if (code === "CONFLICT") return { kind: "conflict", message };
     if (code === "NOT_FOUND") return { kind: "not-found", message };
-    if (code === "REFUSED") return { kind: "refused", message };
+    if (code === "REFUSED" || code === "FORBIDDEN") return { kind: "refused", code, message };
   }
   throw error;
 }

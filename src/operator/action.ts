@@ -116,6 +116,21 @@ export function targetOf(object: {
   return { name, uid, resourceVersion, ...(namespace === undefined ? {} : { namespace }) };
 }
 
+/** What is written, whatever is to be written there: the same write, tried again, has the same key. */
+export function writeKeyOf(action: Action): string {
+  switch (action.type) {
+    case "event":
+      return `event ${action.about.uid}`;
+    case "create-sbd-node":
+      return `${action.type} ${action.spec.nodeName}`;
+    case "apply-daemon-set":
+    case "apply-deployment":
+      return `${action.type} ${action.manifest.metadata.name}`;
+    default:
+      return `${action.type} ${action.target.namespace ?? ""}/${action.target.name}`;
+  }
+}
+
 export function remediationEvent(
   remediation: SBDRemediation,
   eventType: "Normal" | "Warning",

@@ -165,7 +165,7 @@ test("of two namings of one leader the first came through: it knows whom it name
   }
   const before = cluster.api.snapshot();
   cluster.settle();
-  cluster.leader.decide(before, cluster.nowMs + 1_000);
+  cluster.leader.look(before, cluster.nowMs + 1_000);
   assert.equal(cluster.fencer("req"), "worker-2");
   cluster.silence("worker-4");
   cluster.pass(16_000);

@@ -17,7 +17,12 @@ export type OperatorMemory = {
   readonly fencers: SignsOfLife;
   /** By UID of the SBDRemediation. */
   readonly requests: ReadonlyMap<string, RequestMemory>;
+  /** Writes that the API server does not allow or takes for invalid, by `writeKeyOf`. */
+  readonly refusals: ReadonlyMap<string, Refusal>;
 };
+
+/** A write that would be refused again: it is made again seldom, and said meanwhile. */
+export type Refusal = { readonly message: string };
 
 /** What each showed last, by name, and when that was new. */
 type SignsOfLife = ReadonlyMap<string, { readonly seen: string; readonly atMs: number }>;
@@ -68,6 +73,7 @@ export const NO_MEMORY: OperatorMemory = {
   vouches: new Map(),
   fencers: new Map(),
   requests: new Map(),
+  refusals: new Map(),
 };
 
 /** An agent that has not reported for longer is not named, and is replaced. */
@@ -112,7 +118,7 @@ export function noteReports(
       replacedMs: wasReplaced(known, fencer) ? nowMs : (known?.replacedMs ?? null),
     });
   }
-  return { reports, vouches, fencers, requests: shareFencers(requests, snapshot) };
+  return { ...memory, reports, vouches, fencers, requests: shareFencers(requests, snapshot) };
 }
 
 function noteSigns<Held extends { readonly metadata: { readonly name: string } }>(

@@ -100,8 +100,10 @@ test("two leaders that give the same slot: one wins, the other gives the next", 
   cluster.addNode("worker-0");
   const newer = cluster.api.snapshot();
   const other = cluster.newLeader();
-  other.write(other.decide(older, cluster.nowMs), older);
-  cluster.leader.write(cluster.leader.decide(newer, cluster.nowMs), newer);
+  other.look(older, cluster.nowMs);
+  other.write(cluster.nowMs);
+  cluster.leader.look(newer, cluster.nowMs);
+  cluster.leader.write(cluster.nowMs);
   cluster.settle();
   cluster.settle(other);
   const live = Object.values(slots(cluster)).toSorted();

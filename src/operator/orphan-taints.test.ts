@@ -33,8 +33,9 @@ test("a leader whose cache lacks the request leaves the node its taints", () => 
   cluster.reportDurable("req", "worker-1");
   cluster.settle();
   const stale = { ...cluster.api.snapshot(), remediations: before.remediations };
+  cluster.leader.look(stale, cluster.nowMs);
   const written = cluster.leader
-    .write(cluster.leader.decide(stale, cluster.nowMs), stale)
+    .write(cluster.nowMs)
     .find(({ action }) => action.type === "release-taints");
   assert.equal(written?.outcome, "conflict");
   assert.deepEqual(cluster.taints("worker-1"), ["medik8s.io/sbd-remediation:NoExecute"]);

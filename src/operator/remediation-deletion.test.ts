@@ -143,7 +143,7 @@ test("another leader replaced the fencer: clearing waits for M all the same", ()
   const other = cluster.newLeader();
   cluster.silence("worker-2");
   for (let second = 0; second < 16; second += 1) {
-    cluster.leader.decide(cluster.api.snapshot(), cluster.nowMs);
+    cluster.leader.look(cluster.api.snapshot(), cluster.nowMs);
     cluster.pass(1_000, other);
   }
   assert.equal(cluster.fencer("req"), "worker-3");

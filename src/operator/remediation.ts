@@ -103,7 +103,7 @@ function towardsProof(
   const config = slot === undefined ? null : configNamed(snapshot, slot.spec.configName);
   if (slot === undefined || config === null) {
     const detail = "no SBDNode names it, so no agent of it has ever beaten in a slot";
-    return failAtBound(remediation, node, boundOfFirst(snapshot), detail, memory, moment);
+    return failAtBound(remediation, boundOfFirst(snapshot), detail, memory, moment);
   }
   if (status.fencing?.evidence !== undefined) {
     return { actions: showProof(remediation, node.metadata.name, moment), memory };
@@ -145,7 +145,7 @@ function keepFencing(
     : "a healthy agent other than the target";
   if (fencer === null && fencing?.state !== "Durable") {
     const message = `waiting for ${wanted} to fence it`;
-    return failAtBound(remediation, node, boundMsOf(config, snapshot), message, memory, moment);
+    return failAtBound(remediation, boundMsOf(config, snapshot), message, memory, moment);
   }
   if (fencing?.state !== "Durable") {
     const message = fencing?.unfencable?.detail ?? fencing?.reason ?? `${named} is to fence it`;
@@ -246,7 +246,7 @@ function nameFencer(
       remediationEvent(remediation, "Normal", "FencerNamed", message),
     ],
     memory: rememberRequest(memory, uid, {
-      spent: before === "" ? spent : [...spent, before],
+      spent: before === "" || spent.includes(before) ? spent : [...spent, before],
       named: { agent: fencer, namedTime: moment.wall },
       progressMs: moment.nowMs,
     }),
@@ -298,15 +298,14 @@ function afterProof(
 }
 
 /** A node without a slot belongs to no SBDConfig; any one of them tells how long M is. */
-function boundOfFirst(snapshot: Snapshot): number {
+export function boundOfFirst(snapshot: Snapshot): number {
   const [config] = snapshot.configs;
   return config === undefined ? 0 : boundMsOf(config, snapshot);
 }
 
 /** Said at once, and failed at M: a rollout, a late reboot or an administrator may still prove it. */
-function failAtBound(
+export function failAtBound(
   remediation: SBDRemediation,
-  node: KubeNode,
   boundMs: number,
   detail: string,
   memory: OperatorMemory,
@@ -315,7 +314,7 @@ function failAtBound(
   const known = memory.requests.get(remediation.metadata.uid ?? "");
   const waitedMs = moment.nowMs - (known?.firstSeenMs ?? moment.nowMs);
   if (waitedMs >= boundMs) {
-    return fail(remediation, `${node.metadata.name} cannot be fenced: ${detail}`, memory, moment);
+    return fail(remediation, `it cannot be fenced: ${detail}`, memory, moment);
   }
   const message = `${detail}; fails after ${seconds(boundMs)} unless that changes`;
   return { actions: showMoment(remediation, "started", message, moment.wall), memory };

@@ -76,9 +76,9 @@ test("the kubelet's conditions stay, and a write on an old version of them fails
   misses(cluster, "default-2", [1]);
   misses(cluster, "default-3", [1]);
   const snapshot = cluster.api.snapshot();
-  const actions = cluster.leader.decide(snapshot, cluster.nowMs);
+  cluster.leader.look(snapshot, cluster.nowMs);
   cluster.setReady("worker-1", "False");
-  const written = cluster.leader.write(actions, snapshot);
+  const written = cluster.leader.write(cluster.nowMs);
   assert.deepEqual(
     written
       .filter(({ action }) => action.type === "set-node-conditions")

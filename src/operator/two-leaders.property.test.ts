@@ -126,13 +126,10 @@ class World {
         this.#refresh(peer, [KINDS[dice % KINDS.length] ?? "nodes"]);
         return;
       case "decide":
-        peer.decided = {
-          actions: peer.leader.decide(peer.seen, this.#nowMs),
-          seen: peer.seen,
-        };
+        peer.leader.look(peer.seen, this.#nowMs);
         return;
       case "write":
-        this.#write(peer);
+        peer.leader.write(this.#nowMs);
         return;
       case "look":
         for (let round = 0; round <= dice % LOOKS_MAX; round += 1) {
@@ -278,7 +275,7 @@ class World {
       guardWrite(action, decidedOn, this.#api);
       this.#guardRelease(action, decidedOn);
     });
-    return { leader, seen, seenMs: new Map(), decided: null };
+    return { leader, seen, seenMs: new Map() };
   }
 
   #refresh(peer: Peer, kinds: readonly (typeof KINDS)[number][]): void {
@@ -294,24 +291,15 @@ class World {
     for (const kind of KINDS) {
       peer.seenMs.set(kind, this.#nowMs);
     }
-    const actions = peer.leader.decide(peer.seen, this.#nowMs);
-    peer.decided = { actions, seen: peer.seen };
-    this.#write(peer);
-  }
-
-  #write(peer: Peer): void {
-    if (peer.decided !== null) {
-      peer.leader.write(peer.decided.actions, peer.decided.seen);
-      peer.decided = null;
-    }
+    peer.leader.look(peer.seen, this.#nowMs);
+    peer.leader.write(this.#nowMs);
   }
 
   #passTime(ms: number): void {
     this.#nowMs += ms;
     this.#beat();
     for (const peer of this.#leaders) {
-      // What was decided long ago is void, and caches are read again in time.
-      peer.decided = null;
+      // Caches are read again in time.
       const old = KINDS.filter(
         (kind) => this.#nowMs - (peer.seenMs.get(kind) ?? 0) > CACHE_AGE_MAX_MS,
       );
@@ -542,7 +530,6 @@ type Peer = {
   readonly leader: Leader;
   readonly seenMs: Map<string, number>;
   seen: Snapshot;
-  decided: { readonly actions: readonly Action[]; readonly seen: Snapshot } | null;
 };
 type SlotResults = { readonly slotTaskResults?: readonly { readonly id: string }[] };
 type Fenced = { readonly fencing?: { readonly agent?: string } };

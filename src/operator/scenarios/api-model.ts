@@ -4,7 +4,8 @@ import { NODE_SLOT_FINALIZER } from "../../api/remediation-names.ts";
 import { parseSBDConfig } from "../../api/sbd-config.ts";
 import { parseSBDNode } from "../../api/sbd-node.ts";
 import { parseSBDRemediation } from "../../api/sbd-remediation.ts";
-import type { Action, Target } from "../action.ts";
+import type { Target } from "../action.ts";
+import type { WriteAction } from "../driver/operator-driver.ts";
 import type {
   KubeDaemonSet,
   KubeDeployment,
@@ -155,7 +156,7 @@ export class ApiModel {
   }
 
   /** Does what an action asks for, on the version it was decided on. */
-  apply(action: Action): Outcome {
+  apply(action: WriteAction): Outcome {
     switch (action.type) {
       case "set-remediation-finalizers":
         return this.#write("SBDRemediation", action.target, (object) => {
@@ -210,13 +211,13 @@ export class ApiModel {
           { spec: action.spec },
         );
       case "apply-daemon-set":
-        return this.create("DaemonSet", { ...action.manifest.metadata });
+        this.create("DaemonSet", { ...action.manifest.metadata });
+        return "done";
       case "apply-deployment":
-        return this.create("Deployment", { ...action.manifest.metadata });
+        this.create("Deployment", { ...action.manifest.metadata });
+        return "done";
       case "delete-deployment":
         return this.#delete("Deployment", action.target, () => undefined);
-      case "event":
-        return "done";
     }
   }
 

@@ -272,8 +272,8 @@ export class Cluster {
 
   /** One look of the leader at everything there is. */
   round(leader: Leader = this.leader): number {
-    const snapshot = this.api.snapshot();
-    const written = leader.write(leader.decide(snapshot, this.nowMs), snapshot);
+    leader.look(this.api.snapshot(), this.nowMs);
+    const written = leader.write(this.nowMs);
     return written.filter(
       ({ action, outcome }) =>
         outcome === "done" &&

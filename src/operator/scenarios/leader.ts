@@ -1,7 +1,11 @@
 import type { Action } from "../action.ts";
 import type { OperatorPlace } from "../config.ts";
-import { NO_MEMORY, type OperatorMemory } from "../memory.ts";
-import { reconcile } from "../operator.ts";
+import {
+  OperatorDriver,
+  type Told,
+  type WriteAction,
+  type WriteAnswer,
+} from "../driver/operator-driver.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { ApiModel, Outcome } from "./api-model.ts";
 
@@ -11,48 +15,79 @@ export const PLACE: OperatorPlace = {
   agentImage: "sbd-agent:test",
 };
 
-export type Written = { readonly action: Action; readonly outcome: Outcome };
+export type Written = { readonly action: Action; readonly outcome: Outcome | "failed" };
 export type OnWrite = (action: Action, decidedOn: Snapshot) => void;
 
-/** One leader: decides on what it has read, which may be old, and writes as the operator's loop does. */
+/**
+ * One leader: the operator's driver over a model of the API server. It decides on what it has read,
+ * which may be old, and its writes are answered at once.
+ */
 export class Leader {
   readonly #api: ApiModel;
   readonly #onWrite: OnWrite;
-  #memory: OperatorMemory = NO_MEMORY;
+  readonly #driver = new OperatorDriver(() => 0.5);
+  #decidedOn: Snapshot | null = null;
+  /** What the API server answers instead of doing it; null: it does it. */
+  refuse: (action: WriteAction) => WriteAnswer | null = () => null;
+  /** Log lines and the like, since the last look. */
+  told: Told[] = [];
 
   constructor(api: ApiModel, onWrite: OnWrite = () => undefined) {
     this.#api = api;
     this.#onWrite = onWrite;
+    this.#driver.lead();
   }
 
-  /** What it wants on a snapshot; it remembers having looked. */
-  decide(snapshot: Snapshot, nowMs: number): readonly Action[] {
-    const moment = { nowMs, wall: wallAt(nowMs) };
-    const { actions, memory } = reconcile(snapshot, this.#memory, moment, PLACE);
-    this.#memory = memory;
-    return actions;
+  /** Decides on a snapshot, and remembers having looked. */
+  look(snapshot: Snapshot, nowMs: number): void {
+    this.told = [];
+    this.#decidedOn = snapshot;
+    this.#driver.look(snapshot, { nowMs, wall: wallAt(nowMs) }, PLACE);
   }
 
-  /** One write an object and round, as a second would be on a version that is no more. */
-  write(actions: readonly Action[], decidedOn: Snapshot): readonly Written[] {
-    const touched = new Set<string>();
-    return actions.flatMap((action): Written[] => {
-      if ("target" in action) {
-        if (touched.has(action.target.uid)) {
-          return [];
-        }
-        touched.add(action.target.uid);
-      }
-      const outcome = this.#api.apply(action);
+  /** Writes what was decided, as far as that still counts. */
+  write(nowMs: number): readonly Written[] {
+    const written: Written[] = [];
+    for (let write = this.#driver.next(nowMs); write !== null; write = this.#driver.next(nowMs)) {
+      const refusal = this.refuse(write.action);
+      const outcome = refusal === null ? this.#api.apply(write.action) : "failed";
+      written.push({ action: write.action, outcome });
       if (outcome === "done") {
-        this.#onWrite(action, decidedOn);
+        this.#note(write.action);
       }
-      return [{ action, outcome }];
-    });
+      for (const told of this.#driver.answered(write, refusal ?? answerOf(outcome), nowMs)) {
+        this.told.push(told);
+        if (told.type === "event") {
+          written.push({ action: told.event, outcome: "done" });
+          this.#note(told.event);
+        }
+      }
+    }
+    return written;
   }
 
   forget(): void {
-    this.#memory = NO_MEMORY;
+    this.#driver.follow();
+    this.#driver.lead();
+  }
+
+  #note(action: Action): void {
+    if (this.#decidedOn !== null) {
+      this.#onWrite(action, this.#decidedOn);
+    }
+  }
+}
+
+function answerOf(outcome: Outcome | "failed"): WriteAnswer {
+  switch (outcome) {
+    case "done":
+      return { kind: "done" };
+    case "conflict":
+    case "exists":
+      return { kind: "failed", code: "CONFLICT", message: outcome, retryAfterMs: null };
+    case "gone":
+    case "failed":
+      return { kind: "failed", code: "NOT_FOUND", message: outcome, retryAfterMs: null };
   }
 }
 

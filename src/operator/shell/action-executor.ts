@@ -3,6 +3,7 @@ import { SBD_NODE } from "../../api/sbd-node.ts";
 import { NODE_SLOT_FINALIZER } from "../../api/remediation-names.ts";
 import { SBD_REMEDIATION } from "../../api/sbd-remediation.ts";
 import { API_VERSION } from "../../api/group.ts";
+import { KubeError, type KubeErrorCode } from "../../kube/kube-error.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
 import {
   DAEMON_SETS,
@@ -21,6 +22,7 @@ import {
 } from "../../kube/write-objects.ts";
 import { listObjects } from "../../kube/read-objects.ts";
 import type { Action, Manifest, Target } from "../action.ts";
+import type { WriteAction, WriteAnswer } from "../driver/operator-driver.ts";
 import type { KubeTaint } from "../kube-object.ts";
 import { standsFor } from "../standing-request.ts";
 
@@ -28,85 +30,90 @@ const SBD_CONFIGS = resourceTypeOf(SBD_CONFIG);
 const SBD_NODES = resourceTypeOf(SBD_NODE);
 const SBD_REMEDIATIONS = resourceTypeOf(SBD_REMEDIATION);
 const FIELD_MANAGER = "sbd-operator";
-const DONE = { kind: "done" } as const;
 
-/** Of a write, or of what needs none. */
-export type ActionOutcome = { readonly kind: "done" } | WriteOutcome;
+/** Of a deletion, the object is not told. */
+type Outcome = { readonly kind: "done" } | WriteOutcome;
 
 export type ActionExecutor = {
-  /** Carries one action out. @throws {KubeError} for outages, or where the outcome is unknown */
-  execute(action: Action): Promise<ActionOutcome>;
+  /** Makes one write. Never throws. */
+  execute(action: WriteAction): Promise<WriteAnswer>;
 };
 
-/** An event, for whoever records them. */
-export type RecordEvent = (event: Action & { readonly type: "event" }) => void;
-
 /** Writes what the reconcilers want, each on the version of the object it was decided on. */
-export function createActionExecutor(client: KubeClient, recordEvent: RecordEvent): ActionExecutor {
-  /** The last manifest applied under a name: applying it again while it is there would only make work. */
-  const applied = new Map<string, string>();
-
-  async function apply(
-    type: ResourceType,
-    { manifest, present }: { readonly manifest: Manifest; readonly present: boolean },
-  ): Promise<ActionOutcome> {
-    const key = `${manifest.kind} ${manifest.metadata.namespace}/${manifest.metadata.name}`;
-    const text = JSON.stringify(manifest);
-    if (present && applied.get(key) === text) {
-      return DONE;
-    }
-    const outcome = await applyObject(client, type, manifest, {
+export function createActionExecutor(client: KubeClient): ActionExecutor {
+  async function apply(type: ResourceType, manifest: Manifest): Promise<WriteOutcome> {
+    return await applyObject(client, type, manifest, {
       fieldManager: FIELD_MANAGER,
       ownership: "force",
     });
-    if (outcome.kind === "done") {
-      applied.set(key, text);
+  }
+
+  async function carryOut(action: WriteAction): Promise<Outcome> {
+    switch (action.type) {
+      case "set-remediation-finalizers":
+        return await setFinalizers(client, SBD_REMEDIATIONS, action.target, action.finalizers);
+      case "set-sbd-node-finalizers":
+        return await setFinalizers(client, SBD_NODES, action.target, action.finalizers);
+      case "patch-remediation-status":
+        return await patchStatus(client, SBD_REMEDIATIONS, action.target, action.status);
+      case "patch-sbd-node-status":
+        return await patchStatus(client, SBD_NODES, action.target, action.status);
+      case "patch-config-status":
+        return await patchStatus(client, SBD_CONFIGS, action.target, action.status);
+      case "release-taints":
+        return (await isCondemned(client, action.target.name))
+          ? { kind: "conflict", message: `a request for ${action.target.name} has come` }
+          : await setTaints(client, action.target, action.taints);
+      case "set-taints":
+        return await setTaints(client, action.target, action.taints);
+      case "set-node-conditions":
+        return await patchStatus(client, NODES, action.target, { conditions: action.conditions });
+      case "delete-pod":
+        return await deleteObject(client, PODS, action.target, {
+          uid: action.target.uid,
+          ...(action.graceSeconds === null ? {} : { gracePeriodSeconds: action.graceSeconds }),
+        });
+      case "create-sbd-node":
+        return await createSbdNode(client, action);
+      case "delete-sbd-node":
+        return await deleteObject(client, SBD_NODES, action.target, { uid: action.target.uid });
+      case "apply-daemon-set":
+        return await apply(DAEMON_SETS, action.manifest);
+      case "apply-deployment":
+        return await apply(DEPLOYMENTS, action.manifest);
+      case "delete-deployment":
+        return await deleteObject(client, DEPLOYMENTS, action.target, { uid: action.target.uid });
     }
-    return outcome;
   }
 
   return {
     async execute(action) {
-      switch (action.type) {
-        case "set-remediation-finalizers":
-          return await setFinalizers(client, SBD_REMEDIATIONS, action.target, action.finalizers);
-        case "set-sbd-node-finalizers":
-          return await setFinalizers(client, SBD_NODES, action.target, action.finalizers);
-        case "patch-remediation-status":
-          return await patchStatus(client, SBD_REMEDIATIONS, action.target, action.status);
-        case "patch-sbd-node-status":
-          return await patchStatus(client, SBD_NODES, action.target, action.status);
-        case "patch-config-status":
-          return await patchStatus(client, SBD_CONFIGS, action.target, action.status);
-        case "release-taints":
-          return (await isCondemned(client, action.target.name))
-            ? { kind: "conflict", message: `a request for ${action.target.name} has come` }
-            : await setTaints(client, action.target, action.taints);
-        case "set-taints":
-          return await setTaints(client, action.target, action.taints);
-        case "set-node-conditions":
-          return await patchStatus(client, NODES, action.target, { conditions: action.conditions });
-        case "delete-pod":
-          return await deleteObject(client, PODS, action.target, {
-            uid: action.target.uid,
-            ...(action.graceSeconds === null ? {} : { gracePeriodSeconds: action.graceSeconds }),
-          });
-        case "create-sbd-node":
-          return await createSbdNode(client, action);
-        case "delete-sbd-node":
-          return await deleteObject(client, SBD_NODES, action.target, { uid: action.target.uid });
-        case "apply-daemon-set":
-          return await apply(DAEMON_SETS, action);
-        case "apply-deployment":
-          return await apply(DEPLOYMENTS, action);
-        case "delete-deployment":
-          return await deleteObject(client, DEPLOYMENTS, action.target, { uid: action.target.uid });
-        case "event":
-          recordEvent(action);
-          return DONE;
+      try {
+        return answerOf(await carryOut(action));
+      } catch (error) {
+        const { code, message, retryAfterMs } =
+          error instanceof KubeError ? error : new KubeError("BAD_ANSWER", String(error));
+        return { kind: "failed", code, message, retryAfterMs };
       }
     },
   };
+}
+
+function answerOf(outcome: Outcome): WriteAnswer {
+  switch (outcome.kind) {
+    case "done":
+      return { kind: "done" };
+    case "conflict":
+      return failed("CONFLICT", outcome.message);
+    case "not-found":
+      return failed("NOT_FOUND", outcome.message);
+    case "refused":
+      return failed(outcome.code, outcome.message);
+  }
+}
+
+function failed(code: KubeErrorCode, message: string): WriteAnswer {
+  return { kind: "failed", code, message, retryAfterMs: null };
 }
 
 async function setTaints(

@@ -12,6 +12,8 @@ export interface FaultMatch {
   verbs?: readonly string[];
   /** Plurals, with `/status` or another subresource where that is meant. */
   resources?: readonly string[];
+  /** Names of objects. */
+  names?: readonly string[];
 }
 
 /**
@@ -45,6 +47,8 @@ export interface FaultSubject {
   userAgent: string;
   verb: string;
   resource: string;
+  /** Empty for a collection. */
+  name: string;
 }
 
 /** A fault in force. */
@@ -76,7 +80,8 @@ function matches(match: FaultMatch, subject: FaultSubject): boolean {
     fits(match.user, subject.user) &&
     fits(match.node, subject.node) &&
     (match.verbs === undefined || match.verbs.includes(subject.verb)) &&
-    (match.resources === undefined || match.resources.includes(subject.resource))
+    (match.resources === undefined || match.resources.includes(subject.resource)) &&
+    (match.names === undefined || match.names.includes(subject.name))
   );
 }
 

@@ -194,11 +194,11 @@ function takeToken(url: URL): string | undefined {
 function subjectOf(user: User, userAgent: string, route: ReturnType<typeof routeOf>): FaultSubject {
   const node = user.extra["authentication.kubernetes.io/node-name"]?.[0] ?? "";
   if (route.kind === "document") {
-    return { user: user.name, node, userAgent, verb: "get", resource: route.path };
+    return { user: user.name, node, userAgent, verb: "get", resource: route.path, name: "" };
   }
-  const { type, subresource, verb } = route;
+  const { type, subresource, verb, name } = route;
   const resource = subresource === "" ? type.plural : `${type.plural}/${subresource}`;
-  return { user: user.name, node, userAgent, verb, resource };
+  return { user: user.name, node, userAgent, verb, resource, name };
 }
 
 async function pause(ms: number): Promise<void> {
