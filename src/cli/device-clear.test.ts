@@ -14,7 +14,7 @@ import { fileDevice } from "./testing/devices.ts";
 import { sbdctl } from "./testing/sbdctl.ts";
 import { heartbeatOf } from "./testing/simulated-agent.ts";
 
-const SHORT = ["--timeout-seconds", "3", "--watchdog-timeout-seconds", "2"];
+const SHORT = ["--timeout-seconds", "3", "--watchdog-timeout-seconds", "2", "--local-storage"];
 const BOOT = randomUUID();
 
 async function deviceWithMessage(

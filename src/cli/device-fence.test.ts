@@ -13,7 +13,7 @@ import { sbdctl, startOnTerminal, startSbdctl, type Finished } from "./testing/s
 import { startSimulatedAgent, type SimulatedAgentOptions } from "./testing/simulated-agent.ts";
 
 const skip = whyNoLoopDevices();
-const SHORT = ["--timeout-seconds", "3", "--watchdog-timeout-seconds", "2"];
+const SHORT = ["--timeout-seconds", "3", "--watchdog-timeout-seconds", "2", "--local-storage"];
 const FENCE_REGION = { fromByte: FENCE_REGION_OFFSET_BYTES, toByte: DEVICE_SIZE_MIN_BYTES };
 
 async function initialised(context: TestContext, path = fileDevice()): Promise<string> {
@@ -241,7 +241,7 @@ test("a device that is initialised anew meanwhile proves nothing", async (contex
   ]);
   await running.said("message durable");
   agent.stop();
-  await sbdctl(context, ["device", "init", path, ...SHORT, "--force"]);
+  await sbdctl(context, ["device", "init", path, ...SHORT, "--force", "--yes"]);
   const { code, stderr } = await running.finished;
   assert.equal(code, 3);
   assert.match(stderr, /the device is not the one of the start/);

@@ -1,20 +1,22 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 
 import { whyNoLoopDevices } from "../platform/testing/loop-device.ts";
+import { storageReach } from "../platform/storage-reach.ts";
 import { temporaryDirectory } from "../platform/testing/temporary-directory.ts";
 import { decodeDeviceHeader, type DeviceHeader } from "../protocol/device-header.ts";
 import { DEVICE_SIZE_MIN_BYTES } from "../protocol/layout.ts";
 import { marshalHeartbeat, newHeartbeat } from "../protocol/message.ts";
 import { createFaultControl, faultEnvironment, type Faults } from "../testing/fault-control.ts";
 import { bytesOf, directoryDevice, fileDevice, loopDevice } from "./testing/devices.ts";
-import { sbdctl, startSbdctl, type Finished } from "./testing/sbdctl.ts";
+import { sbdctl, startOnTerminal, startSbdctl, type Finished } from "./testing/sbdctl.ts";
 import { startSimulatedAgent } from "./testing/simulated-agent.ts";
 
 const skip = whyNoLoopDevices();
-const SHORT = ["--timeout-seconds", "3", "--watchdog-timeout-seconds", "2"];
+const SHORT = ["--timeout-seconds", "3", "--watchdog-timeout-seconds", "2", "--local-storage"];
 
 function headerOf(bytes: Uint8Array): DeviceHeader {
   const slot = decodeDeviceHeader(bytes);
@@ -70,6 +72,7 @@ for (const sectorBytes of [512, 4096] as const) {
 test("the timing contract is written to the header and told with its arithmetic", async (context) => {
   const path = fileDevice();
   const args = ["device", "init", path, "--timeout-seconds", "30", "--cluster", "east"];
+  args.push("--local-storage");
   const finished = await sbdctl(context, args);
   assert.equal(finished.code, 0, finished.stderr);
   assert.match(finished.stdout, /M\s+T \+ 2W \+ slack = 30 s \+ 2 × 15 s \+ 3 s = 63 s/);
@@ -95,7 +98,7 @@ test("a directory is told from an initialised one, and --force initialises it ag
   const args = ["device", "init", path, ...SHORT, "-o", "json"];
   assert.equal((await sbdctl(context, args)).code, 0);
   assert.deepEqual(refusalCodes(await sbdctl(context, args)), ["INITIALISED"]);
-  const forced = await sbdctl(context, [...args, "--force"]);
+  const forced = await sbdctl(context, [...args, "--force", "--yes"]);
   assert.equal(json(forced).header.generation, 2);
 });
 
@@ -117,7 +120,16 @@ test("an initialised device is refused by its name, generation and date, and sta
 test("--force says what it overrides and the generation goes on", async (context) => {
   const path = fileDevice();
   await sbdctl(context, ["device", "init", path, ...SHORT, "--cluster", "west"]);
-  const forced = await sbdctl(context, ["device", "init", path, ...SHORT, "--force", "-o", "json"]);
+  const forced = await sbdctl(context, [
+    "device",
+    "init",
+    path,
+    ...SHORT,
+    "--force",
+    "--yes",
+    "-o",
+    "json",
+  ]);
   assert.equal(forced.code, 0);
   assert.match(forced.stderr, /WARNING, overridden by --force: .*cluster 'west'/);
   assert.equal(json(forced).header.generation, 2);
@@ -144,7 +156,7 @@ test("foreign data is refused by its name", async (context) => {
   assert.deepEqual(refusalCodes(refused), ["FOREIGN"]);
   assert.match(refused.stderr, /ext2\/3\/4/);
   assert.deepEqual(fs.readFileSync(path), bytes);
-  const forced = await sbdctl(context, [...args, "--force"]);
+  const forced = await sbdctl(context, [...args, "--force", "--yes"]);
   assert.equal(forced.code, 0, forced.stderr);
   assert.match(forced.stderr, /WARNING, overridden by --force: .*ext2\/3\/4/);
 });
@@ -176,7 +188,7 @@ test("--force on a live device says loudly whose nodes will reset", async (conte
     nodeName: "node-d",
     obeys: "never",
   });
-  const running = startSbdctl(context, ["device", "init", path, ...SHORT, "--force"]);
+  const running = startSbdctl(context, ["device", "init", path, ...SHORT, "--force", "--yes"]);
   await running.said("slot 4 (node-d) moved");
   agent.stop();
   const { stderr } = await running.finished;
@@ -225,7 +237,7 @@ describe("faults of other programs", () => {
     { skip },
     async (context) => {
       const path = loopDevice(context, 512, DEVICE_SIZE_MIN_BYTES - 512);
-      for (const force of [[], ["--force"]]) {
+      for (const force of [[], ["--force", "--yes"]]) {
         const refused = await sbdctl(context, [
           "device",
           "init",
@@ -301,4 +313,201 @@ test("a cluster name that does not fit is a usage error", async (context) => {
   ]);
   assert.equal(finished.code, 2);
   assert.match(finished.stderr, /64 bytes/);
+});
+
+describe("what no flag overrides", () => {
+  const FORCED = [...SHORT, "--force", "--yes", "-o", "json"];
+
+  test("a mounted device stays as it is, also with --force", { skip }, async (context) => {
+    const path = loopDevice(context, 512, 8 << 20);
+    const mountpoint = temporaryDirectory();
+    execFileSync("mkfs.ext4", ["-q", path]);
+    execFileSync("mount", [path, mountpoint]);
+    context.after(() => execFileSync("umount", [mountpoint]));
+    fs.writeFileSync(join(mountpoint, "file"), "kept");
+    const refused = await sbdctl(context, ["device", "init", path, ...FORCED]);
+    assert.deepEqual(refusalCodes(refused), ["HELD"]);
+    assert.match(refused.stderr, /mounted, or belongs to device mapper/);
+    assert.equal(fs.readFileSync(join(mountpoint, "file"), "utf8"), "kept");
+  });
+
+  test("so does one that another program holds", { skip }, async (context) => {
+    const path = loopDevice(context, 512);
+    const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_EXCL);
+    const refused = await sbdctl(context, ["device", "init", path, ...FORCED]);
+    fs.closeSync(fd);
+    assert.deepEqual(refusalCodes(refused), ["HELD"]);
+    assert.equal((await sbdctl(context, ["device", "init", path, ...FORCED])).code, 0);
+  });
+
+  test("memory is refused, and nothing is made in it", async (context) => {
+    const path = fs.mkdtempSync("/dev/shm/sbd-init-");
+    context.after(() => fs.rmSync(path, { recursive: true }));
+    const args = FORCED.filter((word) => word !== "--local-storage");
+    const refused = await sbdctl(context, ["device", "init", path, ...args]);
+    assert.deepEqual(refusalCodes(refused), ["PRIVATE_STORAGE"]);
+    assert.match(refused.stderr, /is on tmpfs, which no other node can see/);
+    assert.deepEqual(fs.readdirSync(path), []);
+  });
+});
+
+test("a filesystem of one machine is warned about, unless it is said to be meant", async (context) => {
+  const path = directoryDevice();
+  if (storageReach(path).reach !== "local") {
+    context.skip("temporary files are not on a local filesystem");
+    return;
+  }
+  const warned = await sbdctl(context, [
+    "device",
+    "init",
+    path,
+    ...SHORT.filter((word) => word !== "--local-storage"),
+  ]);
+  assert.equal(warned.code, 0, warned.stderr);
+  assert.match(warned.stderr, /WARNING: .* a filesystem that one machine mounts/);
+  const meant = await sbdctl(context, ["device", "init", directoryDevice(), ...SHORT]);
+  assert.doesNotMatch(meant.stderr, /WARNING/);
+});
+
+test("every byte that is to be written is looked at, and the end of the disk", async (context) => {
+  for (const [offset, bytes, says] of [
+    [DEVICE_SIZE_MIN_BYTES - 1, [1], /unknown data at byte 2097151/],
+    [(8 << 20) - 512, [...Buffer.from("EFI PART")], /backup GPT partition table/],
+  ] as const) {
+    const path = fileDevice(8 << 20);
+    const fd = fs.openSync(path, "r+");
+    fs.writeSync(fd, Uint8Array.from(bytes), 0, bytes.length, offset);
+    fs.closeSync(fd);
+    const refused = await sbdctl(context, ["device", "init", path, ...SHORT, "-o", "json"]);
+    assert.deepEqual(refusalCodes(refused), ["FOREIGN"]);
+    assert.match(refused.stderr, says);
+  }
+});
+
+test("--force asks for the device's name, and takes no other answer", async (context) => {
+  const path = fileDevice();
+  await sbdctl(context, ["device", "init", path, ...SHORT]);
+  const args = ["device", "init", path, ...SHORT, "--force"];
+  const nobody = await sbdctl(context, args);
+  assert.equal(nobody.code, 3);
+  assert.match(nobody.stderr, /no terminal to confirm it on/);
+  for (const [typed, code] of [
+    ["yes", 3],
+    [path, 0],
+  ] as const) {
+    const running = startOnTerminal(context, args);
+    await running.said(`Type '${path}'`);
+    running.child.stdin?.write(`${typed}\n`);
+    assert.equal((await running.finished).code, code);
+  }
+  assert.equal(headerOf(fs.readFileSync(path)).generation, 2);
+});
+
+test("a W longer than T is questioned", async (context) => {
+  const path = fileDevice();
+  const args = ["device", "init", path, "--local-storage", "--timeout-seconds", "5"];
+  args.push("--watchdog-timeout-seconds", "30");
+  const refused = await sbdctl(context, args);
+  assert.equal(refused.code, 3);
+  assert.match(refused.stderr, /W = 30 s is longer than T = 5 s/);
+  assert.ok(fs.readFileSync(path).every((byte) => byte === 0));
+  assert.equal((await sbdctl(context, [...args, "--yes"])).code, 0);
+});
+
+describe("for an SBDConfig", () => {
+  const CONFIG = "11111111-1111-4111-8111-111111111111";
+  const OTHER = "22222222-2222-4222-8222-222222222222";
+  const CLUSTER = "33333333-3333-4333-8333-333333333333";
+  const forConfig = (config: string, cluster = CLUSTER): string[] => [
+    ...SHORT,
+    "--config-uid",
+    config,
+    "--cluster-uid",
+    cluster,
+    "-o",
+    "json",
+  ];
+
+  test("a blank device gets its UIDs and those of the cluster, and is left as it is ever after", async (context) => {
+    const path = fileDevice();
+    const result = join(temporaryDirectory(), "result");
+    const args = ["device", "init", path, ...forConfig(CONFIG), "--result-file", result];
+    assert.equal((await sbdctl(context, args)).code, 0);
+    assert.equal(JSON.parse(fs.readFileSync(result, "utf8")).outcome, "initialised");
+    const bytes = fs.readFileSync(path);
+    const { configUID, clusterUID } = headerOf(bytes);
+    assert.deepEqual([configUID, clusterUID], [CONFIG, CLUSTER]);
+    const again = await sbdctl(context, args);
+    assert.equal(again.code, 0, again.stderr);
+    const { outcome, header } = JSON.parse(fs.readFileSync(result, "utf8"));
+    assert.deepEqual([outcome, header.configUid, header.timeoutMs], ["kept", CONFIG, 3_000]);
+    assert.deepEqual(fs.readFileSync(path), bytes);
+  });
+
+  for (const [code, config, cluster, says] of [
+    ["OTHER_CLUSTER", CONFIG, OTHER, /belongs to the cluster with UID/],
+    ["OTHER_CONFIG", OTHER, CLUSTER, /belongs to the SBDConfig with UID/],
+  ] as const) {
+    test(`a device with ${code} is refused, and the result file says why`, async (context) => {
+      const path = fileDevice();
+      const result = join(temporaryDirectory(), "result");
+      await sbdctl(context, ["device", "init", path, ...forConfig(CONFIG)]);
+      const bytes = fs.readFileSync(path);
+      const args = [...forConfig(config, cluster), "--living-config-uids", CONFIG];
+      const refused = await sbdctl(context, [
+        "device",
+        "init",
+        path,
+        ...args,
+        "--result-file",
+        result,
+      ]);
+      assert.deepEqual(refusalCodes(refused), [code]);
+      const told = JSON.parse(fs.readFileSync(result, "utf8"));
+      assert.deepEqual(told.refused, [code]);
+      assert.match(told.error.message, says);
+      assert.deepEqual(fs.readFileSync(path), bytes);
+    });
+  }
+
+  test("a device that names nobody is refused, with the remedy", async (context) => {
+    const path = fileDevice();
+    await sbdctl(context, ["device", "init", path, ...SHORT]);
+    const refused = await sbdctl(context, ["device", "init", path, ...forConfig(CONFIG)]);
+    assert.deepEqual(refusalCodes(refused), ["NO_OWNER"]);
+    assert.match(refused.stderr, /--force --config-uid 11111111/);
+  });
+
+  test("the device of a deleted SBDConfig is initialised anew once nothing moves on it", async (context) => {
+    const path = fileDevice();
+    await sbdctl(context, ["device", "init", path, ...forConfig(CONFIG)]);
+    const args = ["device", "init", path, ...forConfig(OTHER), "--living-config-uids", "none"];
+    const agent = startSimulatedAgent(context, path, {
+      nodeID: 4,
+      nodeName: "node-d",
+      obeys: "never",
+    });
+    assert.deepEqual(refusalCodes(await sbdctl(context, args)), ["LIVE"]);
+    agent.stop();
+    const startedMs = performance.now();
+    const done = await sbdctl(context, args);
+    assert.equal(done.code, 0, done.stderr);
+    assert.ok(performance.now() - startedMs >= 9_000, "M = 3 s + 2 × 2 s + 2 s");
+    const { configUID, generation } = headerOf(fs.readFileSync(path));
+    assert.deepEqual([configUID, generation], [OTHER, 2]);
+  });
+
+  test("half a claim makes no sense", async (context) => {
+    const path = fileDevice();
+    const refused = await sbdctl(context, [
+      "device",
+      "init",
+      path,
+      ...SHORT,
+      "--config-uid",
+      CONFIG,
+    ]);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /belong together/);
+  });
 });

@@ -8,6 +8,7 @@ import {
   type DeviceHeader,
   type OnStorageLoss,
 } from "../protocol/device-header.ts";
+import type { StorageReach } from "../platform/storage-reach.ts";
 import { strideFor } from "../protocol/layout.ts";
 import {
   defaultWatchdogMs,
@@ -17,11 +18,18 @@ import {
   TimingError,
   type Timing,
 } from "../timing/contract.ts";
+import { NIL_UUID, whyNotOwned } from "../timing/device-agreement.ts";
 import { CliError } from "./cli-error.ts";
 import { activityBetween, describeActivity } from "./device-activity.ts";
 import { answerOf, DeviceFailure, openDeviceClient, type DeviceClient } from "./device-client.ts";
 import { headerDocument, timingDocument } from "./device-document.ts";
-import { longestSilenceMs, mayBeLive, refusalsOf, type Refusal } from "./device-refusals.ts";
+import {
+  longestSilenceMs,
+  mayBeLive,
+  refusalsOf,
+  type ClusterClaim,
+  type Refusal,
+} from "./device-refusals.ts";
 import type { DeviceSurvey, InitialisedDevice } from "./device-survey.ts";
 import { textFields } from "./text-table.ts";
 import type { Terminal } from "./terminal.ts";
@@ -34,6 +42,12 @@ export type DeviceInitOptions = {
   readonly onStorageLoss: OnStorageLoss;
   readonly clusterName: string;
   readonly force: boolean;
+  /** The SBDConfig it is for; null outside of clusters. Its own device is then left as it is. */
+  readonly claim: ClusterClaim | null;
+  /** It is known that no other machine sees this storage. */
+  readonly localStorage: boolean;
+  /** A program has made sure of what a person would be asked. */
+  readonly yes: boolean;
 };
 
 const GIVE_UP_MS = 30_000;
@@ -41,9 +55,8 @@ const CLUSTER_NAME_MAX_BYTES = 63;
 /** With --force: long enough to see an agent beat, which each does every second. */
 const FORCED_LOOK_MS = 2_500;
 const LOOK_EVERY_MS = 500;
-const NIL_UUID = "00000000-0000-0000-0000-000000000000";
 /** What no --force can change. */
-const UNUSABLE = new Set(["TOO_SMALL", "NO_DIRECT_IO", "UNSUPPORTED_BLOCK_SIZE"]);
+const UNUSABLE = new Set(["TOO_SMALL", "NO_DIRECT_IO", "UNSUPPORTED_BLOCK_SIZE", "HELD"]);
 
 /**
  * `sbdctl device init`.
@@ -53,17 +66,26 @@ const UNUSABLE = new Set(["TOO_SMALL", "NO_DIRECT_IO", "UNSUPPORTED_BLOCK_SIZE"]
 export async function initDevice(options: DeviceInitOptions, terminal: Terminal): Promise<void> {
   const timing = timingOf(options);
   requireClusterName(options.clusterName);
-  const { path } = options;
+  const { path, claim } = options;
+  await question(options, timing, terminal);
   const client = openDeviceClient(path);
   try {
-    const survey = await examine(client, options, timing, terminal);
+    const { survey, own } = await examine(client, options, timing, terminal);
+    if (own !== null) {
+      const kept = deriveTiming(own);
+      terminal.answer(
+        { path, outcome: "kept", header: headerDocument(own), timing: timingDocument(kept) },
+        `${path} is initialised for this SBDConfig already, and was left as it is.\n\n${textOf(own, kept)}`,
+      );
+      return;
+    }
     const header: DeviceHeader = {
       formatVersion: DEVICE_FORMAT_VERSION,
       deviceUUID: randomUUID(),
       generation: survey.header.kind === "header" ? survey.header.header.generation + 1 : 1,
       strideBytes: strideFor(survey.logicalBlockBytes),
-      configUID: NIL_UUID,
-      clusterUID: NIL_UUID,
+      configUID: claim?.configUID ?? NIL_UUID,
+      clusterUID: claim?.clusterUID ?? NIL_UUID,
       clusterName: options.clusterName,
       timeoutMs: timing.timeoutMs,
       watchdogMs: timing.watchdogMs,
@@ -72,8 +94,13 @@ export async function initDevice(options: DeviceInitOptions, terminal: Terminal)
     };
     await write(client, path, header, terminal);
     terminal.answer(
-      { path, header: headerDocument(header), timing: timingDocument(timing) },
-      textOf(path, header, timing),
+      {
+        path,
+        outcome: "initialised",
+        header: headerDocument(header),
+        timing: timingDocument(timing),
+      },
+      `${path} is initialised.\n\n${textOf(header, timing)}`,
     );
   } finally {
     await client.close();
@@ -107,15 +134,45 @@ function requireClusterName(name: string): void {
   }
 }
 
+/** T is to outlive a storage failover, W is what the watchdog takes: the other way round is a slip of the pen. */
+async function question(
+  { path, claim, yes }: DeviceInitOptions,
+  { timeoutMs, watchdogMs }: Timing,
+  terminal: Terminal,
+): Promise<void> {
+  if (watchdogMs <= timeoutMs) {
+    return;
+  }
+  const what =
+    `W = ${seconds(watchdogMs)} is longer than T = ${seconds(timeoutMs)}: a lost node takes longer to ` +
+    `be reset by its watchdog than to notice that it is lost, and M counts W twice. Mostly the two were ` +
+    `exchanged.`;
+  if (claim !== null || yes) {
+    terminal.note(`WARNING: ${what}`);
+    return;
+  }
+  await terminal.confirm(what, path);
+}
+
 /** What stands on the device, once nothing stands in the way of writing over it. */
 async function examine(
   client: DeviceClient,
-  { path, force }: DeviceInitOptions,
+  options: DeviceInitOptions,
   timing: Timing,
   terminal: Terminal,
-): Promise<DeviceSurvey> {
-  const { survey, signature } = await firstLook(client, path, terminal);
-  const refusals = refusalsOf(path, survey, signature);
+): Promise<{ readonly survey: DeviceSurvey; readonly own: DeviceHeader | null }> {
+  const { path, force, claim } = options;
+  const { survey, signature, local } = await firstLook(client, options, terminal);
+  const { header } = survey;
+  if (
+    header.kind === "header" &&
+    claim !== null &&
+    !force &&
+    whyNotOwned(header.header, claim) === null
+  ) {
+    return { survey, own: header.header };
+  }
+  const refusals = [...local, ...refusalsOf(path, survey, signature, claim)];
   let last = survey;
   if (mayBeLive(refusals, survey)) {
     const silenceMs = longestSilenceMs(survey, timing);
@@ -143,25 +200,34 @@ async function examine(
   for (const { message } of refusals) {
     terminal.note(`WARNING, overridden by --force: ${message}`);
   }
+  if (refusals.length > 0 && !options.yes) {
+    await terminal.confirm(`What ${path} holds is about to be destroyed.`, path);
+  }
   if (refusals.some(({ code }) => code === "DAMAGED_HEADER")) {
     terminal.note("WARNING: its generation cannot be read, so it starts again with 1.");
   }
-  return last;
+  return { survey: last, own: null };
 }
 
 async function firstLook(
   client: DeviceClient,
-  path: string,
+  options: DeviceInitOptions,
   terminal: Terminal,
-): Promise<{ readonly survey: DeviceSurvey; readonly signature: string | null }> {
+): Promise<{
+  readonly survey: DeviceSurvey;
+  readonly signature: string | null;
+  readonly local: readonly Refusal[];
+}> {
+  const { path } = options;
   const ask = async (): ReturnType<typeof firstLook> => {
+    const local = judgeReach(options, await client.ask({ op: "claim" }), terminal);
     await client.ask({ op: "create-files" });
     const survey = await client.ask({ op: "survey" });
     const { signature } =
       survey.header.kind === "header"
         ? { signature: null }
         : await client.ask({ op: "foreign-signature" });
-    return { survey, signature };
+    return { survey, signature, local };
   };
   const refused = ask().catch((error: unknown) => {
     if (error instanceof DeviceFailure && error.code !== null && UNUSABLE.has(error.code)) {
@@ -173,6 +239,34 @@ async function firstLook(
     throw error;
   });
   return answerOf(terminal, path, refused, GIVE_UP_MS);
+}
+
+/** @throws {CliError} `REFUSED` for storage that goes with this machine or container */
+function judgeReach(
+  { path, claim, localStorage }: DeviceInitOptions,
+  { reach, name }: StorageReach,
+  terminal: Terminal,
+): readonly Refusal[] {
+  if (localStorage || reach === "device" || reach === "shared") {
+    return [];
+  }
+  if (reach === "private") {
+    const message =
+      `${path} is on ${name}, which no other node can see, so nobody could be fenced through it. Use a ` +
+      `block device or a shared filesystem; a demonstration on one machine says --local-storage.`;
+    throw new CliError("REFUSED", `Not initialised, and nothing was written. ${message}`, {
+      path,
+      refused: [{ code: "PRIVATE_STORAGE", message }],
+    });
+  }
+  const message =
+    `${path} is on ${name}, a filesystem that one machine mounts: other nodes see it only if they share ` +
+    `it by other means. Use a block device, or a filesystem made for several machines.`;
+  if (claim !== null) {
+    return [{ code: "LOCAL_STORAGE", message }];
+  }
+  terminal.note(`WARNING: ${message} --local-storage says that this is meant.`);
+  return [];
 }
 
 /** Looks until something moves, or for `forMs`; the last look is the one to write by. */
@@ -267,9 +361,8 @@ function listOf(refusals: readonly Refusal[]): string {
   return refusals.map(({ message }) => `- ${message}`).join("\n");
 }
 
-function textOf(path: string, header: DeviceHeader, timing: Timing): string {
+function textOf(header: DeviceHeader, timing: Timing): string {
   return [
-    `${path} is initialised.`,
     textFields([
       ["Device UUID", header.deviceUUID],
       ["Generation", String(header.generation)],

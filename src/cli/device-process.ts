@@ -11,7 +11,9 @@ import { startDiskWorker, type DiskWorker } from "../platform/disk-worker-handle
 import { BlockDeviceError } from "../platform/block-device-error.ts";
 import { openSharedDevice, type Region } from "../platform/block-device.ts";
 import { createDeviceFiles } from "../platform/device-files.ts";
+import { claimExclusively } from "../platform/exclusive-claim.ts";
 import { readForeignSignature } from "../platform/foreign-signature.ts";
+import { storageReach } from "../platform/storage-reach.ts";
 import { openSlotDevice, type SlotDevice } from "../platform/slot-device.ts";
 import { encodeDeviceHeader, type DeviceHeader } from "../protocol/device-header.ts";
 import { FENCE_FILE_NAME, HEARTBEAT_FILE_NAME, REGION_SIZE_BYTES } from "../protocol/layout.ts";
@@ -54,6 +56,9 @@ async function answer(id: number, request: DeviceRequest | SurveyRequest): Promi
 
 async function serve(request: DeviceRequest | SurveyRequest): Promise<unknown> {
   switch (request.op) {
+    case "claim":
+      claimExclusively(devicePath);
+      return storageReach(devicePath);
     case "create-files":
       return { created: createMissingFiles() };
     case "foreign-signature":

@@ -1,5 +1,6 @@
 import type { DeviceHeader } from "../protocol/device-header.ts";
 import { deriveTiming, seconds, TimingError, type TimingContract } from "../timing/contract.ts";
+import { NIL_UUID, whyNotOwned, type DeviceOwner } from "../timing/device-agreement.ts";
 import { wallTime } from "./device-show.ts";
 import type { DeviceSurvey } from "./device-survey.ts";
 import { printable } from "./text-table.ts";
@@ -10,12 +11,34 @@ import { printable } from "./text-table.ts";
  * - `FOREIGN`         it holds somebody else's data
  * - `GO_MESSAGES`     agents of the original Go package have written it
  * - `INITIALISED`     it has a device header
+ * - `NO_OWNER`        for an SBDConfig: its header names none, and no cluster
+ * - `OTHER_CONFIG`    for an SBDConfig: it belongs to another one of this cluster
+ * - `OTHER_CLUSTER`   for an SBDConfig: it belongs to another cluster
  * - `DAMAGED_HEADER`  it has a device header that cannot be read
  * - `LIVE`            somebody writes to it now
+ * - `LOCAL_STORAGE`   for an SBDConfig: it is a filesystem that one machine has mounted
  */
 export type Refusal = {
-  readonly code: "FOREIGN" | "GO_MESSAGES" | "INITIALISED" | "DAMAGED_HEADER" | "LIVE";
+  readonly code:
+    | "FOREIGN"
+    | "GO_MESSAGES"
+    | "INITIALISED"
+    | "NO_OWNER"
+    | "OTHER_CONFIG"
+    | "OTHER_CLUSTER"
+    | "DAMAGED_HEADER"
+    | "LIVE"
+    | "LOCAL_STORAGE";
   readonly message: string;
+};
+
+/** The SBDConfig that a device is initialised for. */
+export type ClusterClaim = DeviceOwner & {
+  /**
+   * UIDs of the cluster's other SBDConfigs. The device of one that is not among them, of this cluster,
+   * was left by an SBDConfig that is deleted. Null: nobody has said, so any may still exist.
+   */
+  readonly livingConfigUIDs: readonly string[] | null;
 };
 
 /** Everything but `LIVE`, which takes a longer look. */
@@ -23,7 +46,11 @@ export function refusalsOf(
   path: string,
   { header, heartbeats, fences }: DeviceSurvey,
   signature: string | null,
+  claim: ClusterClaim | null,
 ): Refusal[] {
+  if (header.kind === "header" && claim !== null) {
+    return refusalsFor(path, header.header, claim);
+  }
   if (header.kind === "header") {
     return [{ code: "INITIALISED", message: alreadyInitialised(path, header.header) }];
   }
@@ -60,6 +87,24 @@ export function refusalsOf(
             `is the right volume and its content is not needed, use --force.`,
         },
       ];
+}
+
+/** Of a device with a header, to be initialised for an SBDConfig; none where it was left by a deleted one. */
+function refusalsFor(path: string, header: DeviceHeader, claim: ClusterClaim): Refusal[] {
+  const why = whyNotOwned(header, claim);
+  if (why === null) {
+    return [{ code: "INITIALISED", message: alreadyInitialised(path, header) }];
+  }
+  if (header.configUID === NIL_UUID || header.clusterUID === NIL_UUID) {
+    return [{ code: "NO_OWNER", message: `${why}.` }];
+  }
+  if (header.clusterUID !== claim.clusterUID) {
+    return [{ code: "OTHER_CLUSTER", message: `${why}.` }];
+  }
+  const { livingConfigUIDs } = claim;
+  return livingConfigUIDs !== null && !livingConfigUIDs.includes(header.configUID)
+    ? []
+    : [{ code: "OTHER_CONFIG", message: `${why}.` }];
 }
 
 /** Whether somebody may be beating on it: only then is it worth a longer look. */

@@ -15,7 +15,7 @@ import { sbdctl, startSbdctl } from "./testing/sbdctl.ts";
 import { heartbeatOf, startSimulatedAgent } from "./testing/simulated-agent.ts";
 
 const skip = whyNoLoopDevices();
-const SHORT = ["--timeout-seconds", "3", "--watchdog-timeout-seconds", "2"];
+const SHORT = ["--timeout-seconds", "3", "--watchdog-timeout-seconds", "2", "--local-storage"];
 const WRITTEN_NS = 1_700_000_000_123_456_789n;
 
 async function show(context: TestContext, path: string, ...more: string[]) {

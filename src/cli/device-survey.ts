@@ -1,3 +1,4 @@
+import type { StorageReach } from "../platform/storage-reach.ts";
 import type { DeviceHeader, HeaderSlot } from "../protocol/device-header.ts";
 import type { FenceSlot } from "../protocol/fence-record.ts";
 import type { HeartbeatSlot } from "../protocol/heartbeat-record.ts";
@@ -23,6 +24,8 @@ export type InitialisedDevice = {
 
 /** What initialisation asks of the device beyond what an agent does. */
 export type SurveyRequest =
+  /** Takes the device for this process, or fails with `HELD`; says who else can see it. */
+  | { readonly op: "claim" }
   /** Creates the files of directory mode that are missing; names them. */
   | { readonly op: "create-files" }
   /** What else the device already holds, by name; null: nothing, or a device of ours. */
@@ -32,6 +35,7 @@ export type SurveyRequest =
   | { readonly op: "initialise"; readonly header: DeviceHeader };
 
 export type SurveyReply = {
+  claim: StorageReach;
   "create-files": { readonly created: readonly string[] };
   "foreign-signature": { readonly signature: string | null };
   survey: DeviceSurvey;

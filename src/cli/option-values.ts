@@ -35,3 +35,12 @@ export function namespacedName(text: string): string {
   }
   throw new InvalidArgumentError("It must be namespace/name.");
 }
+
+/** For a commander option: UIDs with commas between them, or `none`. */
+export function uidList(text: string): readonly string[] {
+  const uids = text === "none" ? [] : text.split(",");
+  if (uids.every((uid) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uid))) {
+    return uids;
+  }
+  throw new InvalidArgumentError("It must be UIDs with commas between them, or 'none'.");
+}

@@ -1,13 +1,16 @@
 import { Command, Option } from "commander";
 
 import type { OnStorageLoss } from "../protocol/device-header.ts";
+import { CliError } from "./cli-error.ts";
 import { addClusterCommands } from "./cluster-commands.ts";
 import { addFenceCommands } from "./fence-commands.ts";
 import { EXIT_CODE_HELP } from "./exit-code.ts";
 import { initDevice } from "./device-init.ts";
+import type { ClusterClaim } from "./device-refusals.ts";
+import { withResultFile } from "./result-file.ts";
 import { showDevice } from "./device-show.ts";
 import { leafCommand, perform, type CommonOptions } from "./leaf-command.ts";
-import { positiveSeconds, wholeNumber } from "./option-values.ts";
+import { positiveSeconds, uidList, wholeNumber } from "./option-values.ts";
 import { VERSION } from "../program/version.ts";
 import { addWatchdogCommands } from "./watchdog-commands.ts";
 
@@ -44,6 +47,12 @@ type InitFlags = CommonOptions & {
   readonly onStorageLoss: OnStorageLoss;
   readonly cluster: string;
   readonly force?: true;
+  readonly yes?: true;
+  readonly localStorage?: true;
+  readonly configUid?: string;
+  readonly clusterUid?: string;
+  readonly livingConfigUids?: readonly string[];
+  readonly resultFile?: string;
 };
 
 function addInit(device: Command): void {
@@ -54,7 +63,9 @@ function addInit(device: Command): void {
     "PATH is a block device, a regular file of at least 2 MiB, or a directory of a shared " +
       "filesystem (sbd-device and sbd-device-fence are created there). Refused without --force: " +
       "a device with foreign data, one that is initialised already, one that somebody writes to. " +
-      "JSON: {path, header, timing}, times in ms.",
+      "Refused in any case: a mounted or otherwise held device, storage that no other machine sees. " +
+      "With --config-uid and --cluster-uid the device of that SBDConfig is left as it is. " +
+      "JSON: {path, outcome, header, timing}, times in ms; outcome is initialised or kept.",
   )
     .requiredOption(
       "--timeout-seconds <n>",
@@ -72,7 +83,18 @@ function addInit(device: Command): void {
         .default("SelfFence"),
     )
     .option("--cluster <name>", "the cluster's name, for people", "")
-    .option("--force", "write over whatever is there; says what that is")
+    .option("--force", "write over whatever is there; says what that is and asks for PATH")
+    .option("--yes", "ask nothing: a program has made sure of it")
+    .option("--local-storage", "no other machine needs to see it: for demonstrations and tests")
+    .option("--config-uid <uid>", "UID of the SBDConfig it is for; with --cluster-uid")
+    .option("--cluster-uid <uid>", "UID of that cluster's namespace kube-system")
+    .option(
+      "--living-config-uids <uids>",
+      "UIDs of the cluster's other SBDConfigs, with commas, or 'none': the still device of one that is " +
+        "not among them is initialised anew",
+      uidList,
+    )
+    .option("--result-file <path>", "also write the JSON answer there, at most 4096 bytes")
     .action(async (path: string, flags: InitFlags) => {
       const options = {
         path,
@@ -81,9 +103,29 @@ function addInit(device: Command): void {
         onStorageLoss: flags.onStorageLoss,
         clusterName: flags.cluster,
         force: flags.force === true,
+        localStorage: flags.localStorage === true,
+        yes: flags.yes === true,
       };
-      await perform(flags, (terminal) => initDevice(options, terminal));
+      await perform(flags, (terminal) =>
+        withResultFile(flags.resultFile ?? null, terminal, (told) =>
+          initDevice({ ...options, claim: claimOf(flags) }, told),
+        ),
+      );
     });
+}
+
+function claimOf({ configUid, clusterUid, livingConfigUids }: InitFlags): ClusterClaim | null {
+  if (configUid === undefined && clusterUid === undefined) {
+    return null;
+  }
+  if (configUid === undefined || clusterUid === undefined) {
+    throw new CliError("USAGE", "--config-uid and --cluster-uid belong together.");
+  }
+  return {
+    configUID: configUid,
+    clusterUID: clusterUid,
+    livingConfigUIDs: livingConfigUids ?? null,
+  };
 }
 
 function addShow(device: Command): void {

@@ -177,6 +177,7 @@ test("--reset pets once, counts the seconds, and goes on beating unarmed until t
     "3",
     "--watchdog-timeout-seconds",
     "2",
+    "--local-storage",
   ]);
   const args = host.test("--reset", "--device", path, "--node-id", "6");
   const running = startSbdctl(context, args, host.environment);
@@ -211,6 +212,7 @@ test("--reset beats in no slot of another machine, and opens nothing then", asyn
     "3",
     "--watchdog-timeout-seconds",
     "2",
+    "--local-storage",
   ]);
   const device = openSlotDevice(path);
   context.after(() => device.close());

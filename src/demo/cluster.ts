@@ -222,6 +222,7 @@ async function initialise(devicePath: string, onStorageLoss: OnStorageLoss): Pro
     onStorageLoss,
     "--cluster",
     "demo",
+    "--local-storage",
   ]);
 }
 

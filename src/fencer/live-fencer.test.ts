@@ -359,7 +359,7 @@ test("a fencer with another device than the agents' takes no orders and writes n
   try {
     await promisify(execFile)(SBDCTL, [
       ...["device", "init", other.path, "--timeout-seconds", "6"],
-      ...["--watchdog-timeout-seconds", "4"],
+      ...["--watchdog-timeout-seconds", "4", "--local-storage"],
     ]);
     startFencer(FIRST, other.path);
     await until("it says so", () => said(FIRST, /the agents work on .* Mend the PVC/));

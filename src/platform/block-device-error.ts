@@ -10,6 +10,7 @@ import type { SystemError } from "./errno.ts";
  * - `NO_DIRECT_IO`            it cannot be read past the page cache
  * - `UNSUPPORTED_BLOCK_SIZE`  its logical blocks are larger than a slot may be
  * - `TOO_SMALL`               it does not hold both regions
+ * - `HELD`                    it is mounted, or another driver has it, on this machine
  * - `OPEN_FAILED`             any other failure to open it
  * - `READ_FAILED`             the kernel reported an error for a read
  * - `SHORT_READ`              a read ended early
@@ -28,6 +29,7 @@ export type BlockDeviceErrorCode =
   | "NO_DIRECT_IO"
   | "UNSUPPORTED_BLOCK_SIZE"
   | "TOO_SMALL"
+  | "HELD"
   | "OPEN_FAILED"
   | "READ_FAILED"
   | "SHORT_READ"

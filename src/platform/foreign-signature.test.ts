@@ -48,6 +48,23 @@ for (const [label, name] of [
   });
 }
 
+test(
+  "a partition table whose beginning was wiped is found by its backup",
+  { skip: noSfdisk },
+  () => {
+    const path = emptyFile();
+    const made = spawnSync("sfdisk", ["-q", path], {
+      input: "label: gpt\n,1M\n",
+      encoding: "utf8",
+    });
+    assert.equal(made.status, 0, made.stderr);
+    const fd = fs.openSync(path, "r+");
+    fs.writeSync(fd, new Uint8Array(1 << 20));
+    fs.closeSync(fd);
+    assert.equal(readForeignSignature(path), "backup GPT partition table");
+  },
+);
+
 /** A device of zeroes with something at an offset; a negative one counts from the end. */
 function deviceWith(offset: number, bytes: readonly number[] | string): string | null {
   const device = Buffer.alloc(SIZE_BYTES);
@@ -79,16 +96,23 @@ test("signatures are found where their owners put them", () => {
     ["GPT partition table", 4096, "EFI PART"],
     ["MBR partition table or boot sector", 510, [0x55, 0xaa]],
     ["sbd messages without a device header", 512, "SBDMSG01"],
-    ["unknown data", 65_535, [1]],
+    ["backup GPT partition table", -512, "EFI PART"],
+    ["backup GPT partition table", -4096, "EFI PART"],
+    ["Intel RAID", -1024, "Intel Raid ISM Cfg Sig. "],
+    ["DDF RAID", -512, [0xde, 0x11, 0xde, 0x11]],
+    ["zfs", -128 * 1024 + 5 * 1024, [0x0c, 0xb1, 0xba, 0, 0, 0, 0, 0]],
+    ["sbd messages without a device header", (1 << 20) + 512, "SBDMSG01"],
+    ["unknown data at byte 65535", 65_535, [1]],
+    ["unknown data at byte 2097151", SIGNATURE_HEAD_BYTES - 1, [1]],
   ] as const) {
     assert.equal(deviceWith(offset, bytes), name);
   }
 });
 
-test("zeroes, our own device and data past the signatures are nothing foreign", () => {
+test("zeroes, our own device and data past all that is written are nothing foreign", () => {
   assert.equal(deviceWith(0, ""), null);
   assert.equal(deviceWith(0, "SBDDEV01 and what follows"), null);
-  assert.equal(deviceWith(65_536, [1]), null);
+  assert.equal(deviceWith(SIGNATURE_HEAD_BYTES, [1]), null);
   assert.equal(readForeignSignature(emptyFile()), null);
   assert.equal(readForeignSignature(temporaryDirectory()), null);
 });

@@ -1,22 +1,22 @@
 import fs from "node:fs";
 
+import { DEVICE_SIZE_MIN_BYTES } from "../protocol/layout.ts";
 import { DirectFile } from "./direct-file.ts";
 
 /** The ends of a device, as far as anybody puts signatures there. */
 export type DeviceEnds = {
-  /** From offset 0: `SIGNATURE_HEAD_BYTES`, or the whole device if it is smaller. */
+  /** From offset 0: all that initialisation writes over, or the whole device if it is smaller. */
   readonly head: Uint8Array;
   /** Up to the end: `SIGNATURE_TAIL_BYTES`, or the whole device if it is smaller. */
   readonly tail: Uint8Array;
   readonly sizeBytes: number;
 };
 
-/** ZFS puts its first label here, and nobody a signature later. */
-export const SIGNATURE_HEAD_BYTES = 256 * 1024;
+/** What initialisation writes over: all of it is looked at, and no signature stands further in. */
+export const SIGNATURE_HEAD_BYTES = DEVICE_SIZE_MIN_BYTES;
 /** md's 0.90 superblock begins at the last 64 KiB boundary that leaves 64 KiB. */
 export const SIGNATURE_TAIL_BYTES = 128 * 1024;
-/** Data here, of whatever kind, is somebody's. */
-const UNKNOWN_DATA_BYTES = 64 * 1024;
+const ZFS_FIRST_LABEL_BYTES = 256 * 1024;
 
 const OWN_MAGIC = "SBDDEV01";
 const OWN_MESSAGE_MAGIC = "SBDMSG01";
@@ -58,17 +58,17 @@ const MAGICS: readonly Magic[] = [
 
 /**
  * What else the device already holds, by name, or null: nothing, or a device of ours. Anything not
- * recognised in the first 64 KiB is "unknown data". Ask before initialising a device.
+ * recognised in what initialisation writes over is "unknown data". Ask before initialising a device.
  */
 export function foreignSignature(ends: DeviceEnds): string | null {
   if (startsWith(ends.head, 0, new TextEncoder().encode(OWN_MAGIC))) return null;
   return (
     MAGICS.find((magic) => startsWith(ends.head, magic.offset, magic.bytes))?.name ??
-    zfsLabel(ends.head) ??
-    mdAtTheEnd(ends) ??
+    zfsLabel(ends.head.subarray(128 * 1024, ZFS_FIRST_LABEL_BYTES)) ??
+    signatureAtTheEnd(ends) ??
     partitionTable(ends.head) ??
     messagesWithoutHeader(ends.head) ??
-    (ends.head.subarray(0, UNKNOWN_DATA_BYTES).some((byte) => byte !== 0) ? "unknown data" : null)
+    unknownData(ends.head)
   );
 }
 
@@ -96,22 +96,50 @@ export function readForeignSignature(path: string): string | null {
   }
 }
 
+function unknownData(head: Uint8Array): string | null {
+  const offset = head.findIndex((byte) => byte !== 0);
+  return offset === -1 ? null : `unknown data at byte ${offset}`;
+}
+
 function startsWith(bytes: Uint8Array, offset: number, magic: Uint8Array): boolean {
   return (
+    offset >= 0 &&
     offset + magic.length <= bytes.length &&
     magic.every((byte, index) => bytes[offset + index] === byte)
   );
 }
 
-/** Uberblocks stand each KiB from 128 KiB on, in either byte order; a pool in use has many. */
-function zfsLabel(head: Uint8Array): string | null {
+/** Uberblocks fill the second half of a label, one each KiB, in either byte order. */
+function zfsLabel(uberblocks: Uint8Array): string | null {
   const magics = [
     Uint8Array.of(0x0c, 0xb1, 0xba, 0, 0, 0, 0, 0),
     Uint8Array.of(0, 0, 0, 0, 0, 0xba, 0xb1, 0x0c),
   ];
-  for (let offset = 128 * 1024; offset < head.length; offset += 1024)
-    if (magics.some((magic) => startsWith(head, offset, magic))) return "zfs";
+  for (let offset = 0; offset < uberblocks.length; offset += 1024)
+    if (magics.some((magic) => startsWith(uberblocks, offset, magic))) return "zfs";
   return null;
+}
+
+/** Signatures that count from the end, which outlive a wiped beginning. */
+const MAGICS_FROM_THE_END: readonly Magic[] = [
+  text("backup GPT partition table", -512, "EFI PART"),
+  text("backup GPT partition table", -4096, "EFI PART"),
+  text("Intel RAID", -1024, "Intel Raid ISM Cfg Sig. "),
+  raw("DDF RAID", -512, 0xde, 0x11, 0xde, 0x11),
+];
+
+function signatureAtTheEnd(ends: DeviceEnds): string | null {
+  const { tail, sizeBytes } = ends;
+  const found = MAGICS_FROM_THE_END.find(({ offset, bytes }) =>
+    startsWith(tail, tail.length + offset, bytes),
+  );
+  // A pool's last label fills the last 256 KiB of what whole labels fit in.
+  const lastLabelEnd = tail.length - (sizeBytes % ZFS_FIRST_LABEL_BYTES);
+  const uberblocks = tail.subarray(
+    Math.max(0, lastLabelEnd - 128 * 1024),
+    Math.max(0, lastLabelEnd),
+  );
+  return found?.name ?? mdAtTheEnd(ends) ?? zfsLabel(uberblocks);
 }
 
 /** Superblocks 0.90 (last whole 64 KiB but one) and 1.0 (8 KiB to 12 KiB before the end). */
@@ -135,7 +163,7 @@ function partitionTable(head: Uint8Array): string | null {
 /** Devices of the original Go package have messages in slots of 512 bytes and no header. */
 function messagesWithoutHeader(head: Uint8Array): string | null {
   const magic = new TextEncoder().encode(OWN_MESSAGE_MAGIC);
-  for (let offset = 0; offset < UNKNOWN_DATA_BYTES; offset += 512)
+  for (let offset = 0; offset < head.length; offset += 512)
     if (startsWith(head, offset, magic)) return "sbd messages without a device header";
   return null;
 }

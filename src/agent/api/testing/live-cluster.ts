@@ -86,6 +86,7 @@ export async function createLiveCluster(
     onStorageLoss,
     "--cluster",
     "live",
+    "--local-storage",
   ]);
 
   const programs: ChildProcess[] = [];
