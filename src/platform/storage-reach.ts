@@ -49,7 +49,7 @@ export function storageReach(path: string): StorageReach {
     return { reach: "device", name: "block device" };
   }
   // statfs tells some magics as negative numbers.
-  const magic = Number(fs.statfsSync(path).type) >>> 0;
+  const magic = fs.statfsSync(path).type >>> 0;
   const [isPrivate, isShared] = [PRIVATE[magic], SHARED[magic]];
   if (isPrivate !== undefined) {
     return { reach: "private", name: isPrivate };
