@@ -1,8 +1,10 @@
-import { NO_SIGHTINGS, type ReadTimes } from "../../observation/sightings.ts";
+import { NO_SIGHTINGS } from "../../observation/sightings.ts";
 import type { FenceRecord, FenceSlot } from "../../protocol/fence-record.ts";
-import type { FencerEffect } from "../fencer-step.ts";
-import { stepFencer, type FencerEvent } from "../fencer.ts";
-import { initialFencerState, type FencerConfig, type FencerState } from "../fencer-state.ts";
+import type { DeviceAnswer, FenceWritten } from "../driver/fence-device.ts";
+import { createFencerDriver } from "../driver/fencer-driver.ts";
+import type { FromFencer } from "../driver/fencer-message.ts";
+import type { FencerConfig, FencerState } from "../fencer-state.ts";
+import type { FencerEvent } from "../fencer.ts";
 import { traceStep } from "./fencer-trace.ts";
 import { isConfirmed, readNode, readRequest, type ScenarioCluster } from "./scenario-cluster.ts";
 import { GARBAGE, readRegion, storeFence, type ScenarioDevice } from "./scenario-device.ts";
@@ -13,10 +15,10 @@ export type WriteFate = "ok" | "fail" | "lost" | "mismatch" | "late";
 /** Which of the two regions a fencer can read. */
 export type ReadFate = "ok" | "fail" | "heartbeats" | "fences";
 
-/** One fencer with a clock of its own, and the faults of its host. */
+/** One fencer, run by the driver that ships, with a clock of its own and the faults of its host. */
 export type FencerPlayer = {
   readonly config: FencerConfig;
-  state: FencerState;
+  readonly state: FencerState;
   writes: WriteFate;
   reads: ReadFate;
   /** Null: the API does not answer it. */
@@ -83,12 +85,35 @@ export function createFencerPlayer(
   let stalledUntilMs = -Infinity;
   let stopped = false;
   let nonces = 0;
+  let questions = 0;
 
   const clock = from?.clock ?? ownClock;
   const clockMs = (trueMs: number): number => clock.offsetMs + trueMs * clock.rate;
+  const driver = createFencerDriver(
+    config,
+    from?.state.sightings ?? NO_SIGHTINGS,
+    {
+      clock: { rawMs: () => clockMs(timeline.nowMs()), wallNs: () => 0n },
+      nonce: () => `${config.name}${(nonces += 1)}`,
+      device: {
+        readFence: unasked,
+        replaceFence: unasked,
+        writeFence: write,
+      },
+      send,
+      stepped(step) {
+        traceStep(stage, player, step);
+        haveTainted();
+      },
+      log: () => undefined,
+    },
+    () => (questions += 1),
+  );
   const player: FencerPlayer = {
     config,
-    state: { ...initialFencerState(config), sightings: from?.state.sightings ?? NO_SIGHTINGS },
+    get state() {
+      return driver.state;
+    },
     writes: "ok",
     reads: "ok",
     apiMs: QUICK_API_MS,
@@ -97,7 +122,7 @@ export function createFencerPlayer(
     told: new Map(),
     lacking: new Map(),
     clock,
-    tell,
+    tell: (event) => driver.tell(event),
     stall(forMs) {
       stalledUntilMs = timeline.nowMs() + forMs;
     },
@@ -115,22 +140,6 @@ export function createFencerPlayer(
     }
   }
 
-  function tell(event: FencerEvent): void {
-    const before = player.state;
-    nonces += 1;
-    const { state, effects } = stepFencer(before, event, {
-      nowMs: clockMs(timeline.nowMs()),
-      wallNs: 0n,
-      nonce: `${config.name}${nonces}`,
-    });
-    player.state = state;
-    traceStep(stage, player, { event, before, effects });
-    haveTainted();
-    for (const effect of effects) {
-      perform(effect);
-    }
-  }
-
   /** The leader raises the taint once the fencer's message stands, or for an administrator's word. */
   function haveTainted(): void {
     const wanted = player.state.message.kind === "standing" || isConfirmed(cluster);
@@ -141,43 +150,40 @@ export function createFencerPlayer(
     }
   }
 
-  function perform(effect: FencerEffect): void {
-    switch (effect.type) {
-      case "write-fence":
-        write(effect.record);
-        return;
+  /** The API reads at once and answers after `apiMs`. */
+  function send(message: FromFencer): void {
+    switch (message.type) {
       case "ask-request": {
-        const { uid } = effect;
-        ask(readRequest(cluster, uid, config.name), (reading) =>
-          tell({ type: "request-read", uid, reading }),
-        );
+        const { id, uid } = message;
+        const reading = readRequest(cluster, uid, config.name);
+        answer(() => driver.hear({ type: "request-read", id, reading }));
         return;
       }
-      case "ask-node":
-        ask(readNode(cluster), (reading) => tell({ type: "node-read", reading }));
+      case "ask-node": {
+        const { id } = message;
+        const reading = readNode(cluster);
+        answer(() => driver.hear({ type: "node-read", id, reading }));
         return;
-      case "declare":
-        if (cluster.records && player.apiMs !== null) {
-          timeline.at(timeline.nowMs() + player.apiMs, () =>
-            awake(() => tell({ type: "declared", uid: effect.uid })),
-          );
+      }
+      case "declare": {
+        const { uid } = message;
+        if (cluster.records) {
+          answer(() => driver.tell({ type: "declared", uid }));
         }
         return;
+      }
+      case "report":
+        return;
     }
   }
 
-  /** The API reads at once and answers after `apiMs`. */
-  function ask<Answer>(answer: Answer, hear: (reading: Answer & ReadTimes) => void): void {
-    if (player.apiMs === null) {
-      return;
+  function answer(hear: () => void): void {
+    if (player.apiMs !== null) {
+      timeline.at(timeline.nowMs() + player.apiMs, () => awake(hear));
     }
-    const startedMs = clockMs(timeline.nowMs());
-    timeline.at(timeline.nowMs() + player.apiMs, () =>
-      awake(() => hear({ ...answer, startedMs, endedMs: clockMs(timeline.nowMs()) })),
-    );
   }
 
-  function write(record: FenceRecord): void {
+  function write(record: FenceRecord, answer: (written: DeviceAnswer<FenceWritten>) => void): void {
     const { writes } = player;
     if (writes === "ok") {
       timeline.at(timeline.nowMs() + WRITE_MS / 2, () => storeFence(device, record));
@@ -191,16 +197,11 @@ export function createFencerPlayer(
     timeline.at(timeline.nowMs() + WRITE_MS, () => {
       const endedMs = clockMs(timeline.nowMs());
       const readBack: FenceSlot = device.fences.get(record.targetNodeID) ?? { kind: "empty" };
-      const { nonce } = record;
       awake(() =>
-        tell(
+        answer(
           writes === "fail" || writes === "late"
-            ? {
-                type: "fence-write-failed",
-                nonce,
-                error: writes === "fail" ? "EIO" : "no answer in time",
-              }
-            : { type: "fence-written", nonce, readBack, endedMs },
+            ? { ok: false, error: writes === "fail" ? "EIO" : "no answer in time" }
+            : { ok: true, reply: { readBack, endedMs } },
         ),
       );
     });
@@ -216,7 +217,7 @@ export function createFencerPlayer(
         tellAll(event);
         read("fences", (fences) => {
           tellAll(fences);
-          tell({ type: "tick" });
+          driver.tick();
         });
       });
     }
@@ -224,7 +225,7 @@ export function createFencerPlayer(
 
   function tellAll(event: FencerEvent | null): void {
     if (event !== null) {
-      tell(event);
+      driver.tell(event);
     }
   }
 
@@ -248,4 +249,8 @@ export function createFencerPlayer(
 
   timeline.at(timeline.nowMs() + phaseMs, pass);
   return player;
+}
+
+function unasked(): never {
+  throw new Error("A fencer asks its device to write, and nothing else");
 }

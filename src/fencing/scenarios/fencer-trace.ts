@@ -1,22 +1,15 @@
 import type { Evidence } from "../evidence.ts";
 import { reportRequest } from "../fencer-report.ts";
-import type { FencerEffect } from "../fencer-step.ts";
-import type { FencerEvent } from "../fencer.ts";
+import type { FencerStepped } from "../driver/fencer-driver.ts";
 import type { FencerState, OpenRequest } from "../fencer-state.ts";
 import type { FencerPlayer, Stage } from "./fencer-player.ts";
 import { showSeconds } from "./true-time.ts";
-
-export type TracedStep = {
-  readonly event: FencerEvent;
-  readonly before: FencerState;
-  readonly effects: readonly FencerEffect[];
-};
 
 /** Tells what a step has changed, and nothing of the passes that change nothing. */
 export function traceStep(
   { timeline, trace, happened }: Stage,
   player: FencerPlayer,
-  { event, before, effects }: TracedStep,
+  { event, before, effects }: FencerStepped,
 ): void {
   const atMs = timeline.nowMs();
   const by = player.config.name;
