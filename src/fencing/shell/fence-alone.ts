@@ -3,14 +3,16 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import type { DiskWorker } from "../../platform/disk-worker-handle.ts";
 import { hostClock } from "../../platform/host-clock.ts";
+import { NO_SIGHTINGS } from "../../observation/sightings.ts";
 import type { FenceRecord } from "../../protocol/fence-record.ts";
 import type { TimingContract } from "../../timing/contract.ts";
 import type { FenceTarget } from "../fence-case.ts";
 import { targetTiming } from "../fencer-case.ts";
 import { reportRequest, type FencerReport } from "../fencer-report.ts";
-import { initialFencerState } from "../fencer-state.ts";
-import { stepFencer, type FencerEvent } from "../fencer.ts";
+import type { FenceWritten } from "../driver/fence-device.ts";
+import { createFencerDriver } from "../driver/fencer-driver.ts";
 import { readPass } from "./device-pass.ts";
+import { answerWith } from "./fence-device.ts";
 
 export type FenceAloneOptions = {
   readonly device: DiskWorker;
@@ -48,7 +50,7 @@ export type FenceOutcome =
 const PROGRESS_EVERY_MS = 500;
 
 /**
- * Runs the fencer core against one device, without a cluster: whoever calls it answers for there
+ * Runs a fencer against one device, without a cluster: whoever calls it answers for there
  * being a reason to fence. Only Rebooted and Acknowledged can prove the death then.
  *
  * One request to the device is out at a time. A device that hangs is waited for no longer than for a
@@ -58,46 +60,44 @@ export async function fenceAlone(options: FenceAloneOptions): Promise<FenceOutco
   const { device, target, contract, onProgress } = options;
   const startedMs = hostClock.rawMs();
   const uid = randomUUID();
-  let state = initialFencerState({
-    name: options.fencerName,
-    nodeID: 0,
-    target,
-    contract,
-    cluster: null,
-  });
-  let toWrite: FenceRecord | null = null;
+  let writing: Promise<void> | null = null;
   let durableMs: number | null = null;
   let askedMs = startedMs;
   let failure: string | null = null;
   const ending = new AbortController();
-
-  function tell(event: FencerEvent): void {
-    const moment = {
-      nowMs: hostClock.rawMs(),
-      wallNs: hostClock.wallNs(),
-      nonce: randomBytes(16).toString("hex"),
-    };
-    const { state: next, effects } = stepFencer(state, event, moment);
-    state = next;
-    for (const effect of effects) {
-      // Nobody else is to be told of a proof, and nobody is there to be asked.
-      if (effect.type === "write-fence") {
-        toWrite = effect.record;
-      }
-    }
-    if (state.message.kind === "standing") {
-      durableMs ??= state.message.durableMs;
-    }
-  }
+  const fencer = createFencerDriver(
+    { name: options.fencerName, nodeID: 0, target, contract, cluster: null },
+    NO_SIGHTINGS,
+    {
+      clock: hostClock,
+      nonce: () => randomBytes(16).toString("hex"),
+      device: {
+        readFence: unasked,
+        replaceFence: unasked,
+        writeFence(record, answer) {
+          writing = answerWith(write(record), answer);
+        },
+      },
+      // No other process is to be told of a proof, and none is there to be asked.
+      send: () => undefined,
+      stepped({ after: { message } }) {
+        if (message.kind === "standing") {
+          durableMs ??= message.durableMs;
+        }
+      },
+      log: () => undefined,
+    },
+    () => 0,
+  );
 
   function progress(): FenceProgress {
     const nowMs = hostClock.rawMs();
-    const [request] = state.requests;
+    const [request] = fencer.state.requests;
     if (request === undefined) {
       throw new Error("The fencer has lost its request");
     }
     return {
-      report: reportRequest(state, request, nowMs),
+      report: reportRequest(fencer.state, request, nowMs),
       elapsedMs: nowMs - startedMs,
       silentMs: nowMs - askedMs,
       failure,
@@ -108,21 +108,22 @@ export async function fenceAlone(options: FenceAloneOptions): Promise<FenceOutco
     askedMs = hostClock.rawMs();
     const pass = await readPass(device, target.nodeID, options.deviceUUID);
     if (ending.signal.aborted) return;
-    tell({ type: "heartbeats-read", reading: pass.heartbeats });
-    tell({ type: "fences-read", reading: pass.fences });
+    fencer.tell({ type: "heartbeats-read", reading: pass.heartbeats });
+    fencer.tell({ type: "fences-read", reading: pass.fences });
   }
 
-  async function write(record: FenceRecord): Promise<void> {
+  async function write(record: FenceRecord): Promise<FenceWritten> {
     askedMs = hostClock.rawMs();
-    const { nonce } = record;
-    try {
-      // The pass before it makes sure that this is still the device, with its distance of slots.
-      await readPass(device, target.nodeID, options.deviceUUID);
-      const { readBack, endedRawMs } = await device.request({ op: "write-fence", record });
-      tell({ type: "fence-written", nonce, readBack, endedMs: endedRawMs });
-    } catch (error) {
-      tell({ type: "fence-write-failed", nonce, error: textOf(error) });
-    }
+    // The pass before it makes sure that this is still the device, with its distance of slots.
+    await readPass(device, target.nodeID, options.deviceUUID);
+    const { readBack, endedRawMs } = await device.request({ op: "write-fence", record });
+    return { readBack, endedMs: endedRawMs };
+  }
+
+  function takeWrite(): Promise<void> | null {
+    const taken = writing;
+    writing = null;
+    return taken;
   }
 
   async function pursue(): Promise<FenceOutcome> {
@@ -133,11 +134,10 @@ export async function fenceAlone(options: FenceAloneOptions): Promise<FenceOutco
         failure = null;
       } catch (error) {
         failure = textOf(error);
-        tell({ type: "tick" });
+        fencer.tick();
       }
-      for (let record = toWrite; record !== null && !ending.signal.aborted; record = toWrite) {
-        toWrite = null;
-        await write(record);
+      for (let write = takeWrite(); write !== null; write = takeWrite()) {
+        await write;
       }
       askedMs = hostClock.rawMs();
       const now = progress();
@@ -145,17 +145,17 @@ export async function fenceAlone(options: FenceAloneOptions): Promise<FenceOutco
       if (now.report.evidence !== null) {
         return { kind: "proven", report: now.report };
       }
-      if (state.message.kind === "unwritable") {
+      if (fencer.state.message.kind === "unwritable") {
         return { kind: "not-written", progress: now };
       }
-      const { passIntervalMs } = targetTiming(state);
+      const { passIntervalMs } = targetTiming(fencer.state);
       await delay(Math.max(0, passStartedMs + passIntervalMs - hostClock.rawMs()));
     }
     return { kind: "not-proven", progress: progress() };
   }
 
   function dueMs(): number {
-    const { msgwaitMs, slackMs } = targetTiming(state);
+    const { msgwaitMs, slackMs } = targetTiming(fencer.state);
     return (durableMs ?? startedMs) + (options.waitMs ?? msgwaitMs + slackMs);
   }
 
@@ -170,7 +170,7 @@ export async function fenceAlone(options: FenceAloneOptions): Promise<FenceOutco
     }, PROGRESS_EVERY_MS);
   });
   try {
-    tell({ type: "request", uid, reason: options.reason, finalizerMs: startedMs });
+    fencer.tell({ type: "request", uid, reason: options.reason, finalizerMs: startedMs });
     return await Promise.race([pursue(), outOfTime]);
   } finally {
     ending.abort();
@@ -180,4 +180,8 @@ export async function fenceAlone(options: FenceAloneOptions): Promise<FenceOutco
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+function unasked(): never {
+  throw new Error("A fencer asks its device to write, and nothing else");
 }

@@ -1,33 +1,40 @@
 import type { DiskWorker } from "../../platform/disk-worker-handle.ts";
-import type { FenceSlot } from "../../protocol/fence-record.ts";
-import type { DeviceAnswer, FenceDevice } from "../driver/fence-device.ts";
+import type { FenceRecord, FenceSlot } from "../../protocol/fence-record.ts";
+import type { DeviceAnswer, FenceDevice, FenceWritten } from "../driver/fence-device.ts";
 
 /** The device behind a disk worker, as drivers ask for it. */
 export function fenceDevice(worker: DiskWorker): FenceDevice {
   return {
     readFence(nodeID, answer) {
-      const read = worker.request({ op: "read-regions" });
-      void tell(read, ({ fences }): FenceSlot => fences.get(nodeID) ?? { kind: "empty" }, answer);
+      void answerWith(readFence(nodeID), answer);
     },
     writeFence(record, answer) {
-      const written = worker.request({ op: "write-fence", record });
-      void tell(written, ({ readBack, endedRawMs }) => ({ readBack, endedMs: endedRawMs }), answer);
+      void answerWith(writeFence(record), answer);
     },
     replaceFence(expected, record, answer) {
-      const replaced = worker.request({ op: "replace-fence", expected, record });
-      void tell(replaced, ({ replaced, readBack }) => ({ replaced, readBack }), answer);
+      void answerWith(worker.request({ op: "replace-fence", expected, record }), answer);
     },
   };
+
+  async function readFence(nodeID: number): Promise<FenceSlot> {
+    const { fences } = await worker.request({ op: "read-regions" });
+    return fences.get(nodeID) ?? { kind: "empty" };
+  }
+
+  async function writeFence(record: FenceRecord): Promise<FenceWritten> {
+    const { readBack, endedRawMs } = await worker.request({ op: "write-fence", record });
+    return { readBack, endedMs: endedRawMs };
+  }
 }
 
-async function tell<Reply, Told>(
-  reply: Promise<Reply>,
-  as: (reply: Reply) => Told,
-  answer: (told: DeviceAnswer<Told>) => void,
+/** Answers with what a request comes to. */
+export async function answerWith<Reply>(
+  pending: Promise<Reply>,
+  answer: (told: DeviceAnswer<Reply>) => void,
 ): Promise<void> {
-  let told: DeviceAnswer<Told>;
+  let told: DeviceAnswer<Reply>;
   try {
-    told = { ok: true, reply: as(await reply) };
+    told = { ok: true, reply: await pending };
   } catch (error) {
     told = { ok: false, error: error instanceof Error ? error.message : String(error) };
   }
