@@ -300,6 +300,21 @@ export class AgentProcess {
         boot.watchHazard();
         this.#say("latches");
         return;
+      case "shorten-watchdog": {
+        const { timeoutSeconds, notAfterMs } = effect;
+        if (boot.livedMs() >= notAfterMs) {
+          const error = "the deadline has passed";
+          this.#receive({ type: "watchdog-not-shortened", refused: false, error });
+          return;
+        }
+        const reportedSeconds = guard.set(timeoutSeconds, nowMs);
+        guard.pet(nowMs);
+        world.invariants.petted(boot, "latched");
+        boot.watchHazard();
+        this.#say(`shortens its watchdog: ${timeoutSeconds} s, it reports ${reportedSeconds} s`);
+        this.#receive({ type: "watchdog-shortened", reportedSeconds });
+        return;
+      }
       case "keep-mark":
         if (run.keepMark(effect.mark)) {
           boot.condemned = true;

@@ -30,6 +30,8 @@ export class Boot {
   armed = false;
   /** Latched, and the host or the fencer was told: nothing may pet on purpose any more. */
   condemned = false;
+  /** Its latched agent has used the one keepalive it has. */
+  shortened = false;
   frozenUntilMs = 0;
   /** True time that the unslewed clock, or every clock, has missed. */
   suspendedMs = 0;

@@ -1,7 +1,7 @@
 import type { WatchdogHardware } from "./hardware.ts";
 
 /** Who touched the watchdog. */
-export type PetBy = "open" | "set" | "petter" | "close";
+export type PetBy = "open" | "set" | "petter" | "latched" | "close";
 
 type Petter = {
   readonly periodMs: number;
@@ -69,6 +69,12 @@ export class Guard {
     this.timeoutSeconds = Math.ceil(timeoutSeconds / roundsToSeconds) * roundsToSeconds;
     this.#lastPetMs = nowMs;
     return this.timeoutSeconds;
+  }
+
+  /** A keepalive besides the petter's. */
+  pet(nowMs: number): void {
+    this.settle(nowMs);
+    this.#lastPetMs = nowMs;
   }
 
   setLongest(nowMs: number): void {

@@ -21,7 +21,7 @@ import type { World } from "./world.ts";
  * - `S2` a volume has two live writers, and nobody else has declared the first one's owner dead
  * - `S3` a message is durable and not cleared, and the armed boot it is addressed to outlives T + 2W
  * - `S4` one slot has two live owners, or one that knows of the other outlives T + 2W
- * - `S5` a condemned boot is petted on purpose
+ * - `S5` a condemned boot is petted on purpose, but for the one keepalive that shortens its watchdog
  * - `S6` a fence message is written that an earlier write equals, or whose request has not named its
  *   writer for longer than T
  * - `S7` a leader takes back what it has concluded, concludes without evidence, or puts a node out of
@@ -112,7 +112,9 @@ export class Invariants {
   }
 
   petted(boot: Boot, by: PetBy): void {
-    if (boot.condemned) {
+    const shortens = by === "latched" && !boot.shortened;
+    boot.shortened ||= shortens;
+    if (boot.condemned && !shortens) {
       this.fail(
         "S5",
         `${boot.machine.nodeName} (${boot.bootID}) is condemned and was petted: ${by}`,

@@ -50,8 +50,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: `${TIMING}/contract.ts`,
-        find: "acknowledgedWaitMs: 2 * watchdogMs + slackMs,",
-        replace: "acknowledgedWaitMs: watchdogMs,",
+        find: "    : 2 * inForceMs + slackFor(2 * inForceMs);",
+        replace: "    : inForceMs;",
       },
     ],
     hint: { pattern: "stubborn", promise: "rough" },
@@ -75,14 +75,50 @@ export const MUTANTS: readonly Mutant[] = [
     hint: { pattern: "crash-loop", promise: "rough" },
   },
   {
-    name: "latch-sets-the-watchdog",
-    says: "a latched agent lowers the timeout, which pets",
+    name: "shortened-timeout-not-read-back",
+    says: "believes the timeout it asked for, not the one that the driver took",
     patches: [
       {
         file: `${AGENT}/latching.ts`,
-        find: '  return {\n    state: {\n      ...state,\n      sequence: record.sequence,\n      life: { ...life, stage: "acknowledging", sinceMs: nowMs },\n    },\n    effects: [',
+        find: "effectiveWatchdogMs(reportedSeconds, watchdog.factor)",
+        replace: "effectiveWatchdogMs(life.askedSeconds, watchdog.factor)",
+      },
+    ],
+    hint: { pattern: "stubborn", promise: "rough" },
+  },
+  {
+    name: "shortened-timeout-without-the-factor",
+    says: "takes what the driver reports for the time to the reset: iTCO_wdt takes twice that",
+    patches: [
+      {
+        file: `${AGENT}/latching.ts`,
+        find: "effectiveWatchdogMs(reportedSeconds, watchdog.factor)",
+        replace: "effectiveWatchdogMs(reportedSeconds, 1)",
+      },
+    ],
+    hint: { pattern: "stubborn", promise: "rough" },
+  },
+  {
+    name: "acknowledged-before-the-watchdog-is-shortened",
+    says: "tells the fencer of a timeout that is not in force yet, and then dies",
+    patches: [
+      {
+        file: `${AGENT}/latching.ts`,
+        find: "    : shorten(state, { ...life, sinceMs: nowMs }, 1, nowMs);",
+        replace: "    : acknowledge(state, life, nowMs, 1_000);",
+      },
+    ],
+    hint: { pattern: "stubborn", promise: "rough" },
+  },
+  {
+    name: "restarted-agent-shortens-again",
+    says: "a restarted agent that knows that its boot is condemned opens and sets the watchdog, which pets",
+    patches: [
+      {
+        file: `${AGENT}/latching.ts`,
+        find: '    effects: [{ type: "reboot", method }],',
         replace:
-          '  return {\n    state: {\n      ...state,\n      sequence: record.sequence,\n      life: { ...life, stage: "acknowledging", sinceMs: nowMs },\n    },\n    effects: [{ type: "open-watchdog", timeoutSeconds: 4 }, ',
+          '    effects: [{ type: "reboot", method }, ...(state.watchdog.kind === "closed" ? [{ type: "open-watchdog", timeoutSeconds: 1, notAfterMs: Infinity } as const] : [])],',
       },
     ],
     hint: {},

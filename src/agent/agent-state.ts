@@ -71,6 +71,14 @@ export type Life =
       readonly sinceMs: number;
       readonly mark: LatchMark;
     }
+  | {
+      readonly kind: "latched";
+      readonly stage: "shortening";
+      /** The timeout that the driver was asked for last. */
+      readonly askedSeconds: number;
+      readonly sinceMs: number;
+      readonly mark: LatchMark;
+    }
   /** Somebody else beats in our slot: write nothing, push nothing. */
   | { readonly kind: "conflict"; readonly detail: string }
   | { readonly kind: "exited"; readonly code: number };
@@ -78,7 +86,13 @@ export type Life =
 export type WatchdogState =
   | { readonly kind: "closed" }
   | { readonly kind: "opening"; readonly canArm: boolean; readonly factor: number }
-  | { readonly kind: "open"; readonly armed: boolean; readonly effectiveMs: number | null }
+  | {
+      readonly kind: "open";
+      readonly armed: boolean;
+      /** Longest time to the reset for one second of timeout. */
+      readonly factor: number;
+      readonly effectiveMs: number | null;
+    }
   | { readonly kind: "refused"; readonly message: string }
   | { readonly kind: "released" };
 

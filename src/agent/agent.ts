@@ -9,7 +9,14 @@ import {
 } from "./arming.ts";
 import { pushDeadline } from "./deadline.ts";
 import type { AgentState } from "./agent-state.ts";
-import { acknowledgeOverdue, afterAcknowledgement, latchMarked, rebootAgain } from "./latching.ts";
+import {
+  acknowledgeOverdue,
+  afterAcknowledgement,
+  latchMarked,
+  rebootAgain,
+  watchdogNotShortened,
+  watchdogShortened,
+} from "./latching.ts";
 import { proceedLeaving, startLeaving } from "./leaving.ts";
 import { newStartAfterFailure } from "./heartbeat.ts";
 import { beginPass } from "./pass-schedule.ts";
@@ -26,6 +33,8 @@ import { askToVouch, vouchRead } from "./vouching.ts";
  *   and nothing else; it never moves backwards.
  * - The watchdog is opened once, after this process's own first good pass, and never when latched.
  * - Latched is for ever: no transition leads out of it, and no deadline is pushed in it.
+ * - A latched agent pets on purpose once at most: where it shortens the watchdog that it armed itself,
+ *   after its latch record is durable and before it acknowledges.
  * - The watchdog is released only after `leaving` was written and read back and the own fence slot
  *   was read without a message after that.
  * - One pass at a time, and at most one write of ours in flight.
@@ -85,6 +94,10 @@ export function stepAgent(state: AgentState, event: AgentEvent, nowMs: number): 
       return watchdogLate(state);
     case "watchdog-failed":
       return watchdogFailed(state, event.error);
+    case "watchdog-shortened":
+      return watchdogShortened(state, event, nowMs);
+    case "watchdog-not-shortened":
+      return watchdogNotShortened(state, event, nowMs);
     case "mark-kept":
     case "mark-failed":
       return latchMarked(state, event, nowMs);

@@ -99,6 +99,7 @@ export function watchdogOpened(
     watchdog: {
       kind: "open",
       armed,
+      factor: watchdog.factor,
       effectiveMs:
         reportedSeconds === null ? null : effectiveWatchdogMs(reportedSeconds, watchdog.factor),
     },

@@ -43,6 +43,16 @@ export type AgentEffect =
   | { readonly type: "push-deadline"; readonly deadlineMs: number }
   /** No pet and no push ever again in this process. */
   | { readonly type: "latch-petter" }
+  /**
+   * A latched agent's one exception: set this timeout, read back what the driver took, and pet once so
+   * that the hardware takes it over; nothing of it from `notAfterMs` on. A refused timeout pets
+   * nothing. Answer: `watchdog-shortened` or `watchdog-not-shortened`.
+   */
+  | {
+      readonly type: "shorten-watchdog";
+      readonly timeoutSeconds: number;
+      readonly notAfterMs: number;
+    }
   /** Note durably in the host's /run that this boot is condemned. Answer: `mark-kept` or `-failed`. */
   | { readonly type: "keep-mark"; readonly mark: LatchMark }
   /** Write the acknowledgement and flush. Answer: `acknowledged` or `acknowledge-failed`. */

@@ -38,6 +38,15 @@ export type AgentEvent =
   /** `notAfterMs` had passed, so nothing was opened. */
   | { readonly type: "watchdog-late" }
   | { readonly type: "watchdog-failed"; readonly error: string }
+  /** The timeout that was asked for is set, read back, and petted once. */
+  | { readonly type: "watchdog-shortened"; readonly reportedSeconds: number }
+  /** `notAfterMs` had passed, the driver refused it, or a step after that failed. */
+  | {
+      readonly type: "watchdog-not-shortened";
+      /** The driver refused this timeout and was left as it was: another may be asked for. */
+      readonly refused: boolean;
+      readonly error: string;
+    }
   | { readonly type: "mark-kept" }
   | { readonly type: "mark-failed"; readonly error: string }
   | { readonly type: "acknowledged" }

@@ -74,6 +74,8 @@ function build({ timeoutS, watchdogS, mode, driver, ...rest }: Machine): Host {
       nowayout: rest.nowayout,
       roundsToSeconds: rest.roundsToSeconds,
       mute: false,
+      leastSeconds: 1,
+      lazy: false,
     }),
     stopOnReboot: rest.stopOnReboot,
     sysrqRefused: rest.sysrqRefused,

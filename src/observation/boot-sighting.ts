@@ -33,6 +33,8 @@ export type Movement = {
 export type Acknowledgement = {
   readonly epoch: number;
   readonly armed: boolean;
+  /** The watchdog's effective timeout from then on. */
+  readonly watchdogMs: number;
   /** End of the first read that showed it. */
   readonly seenMs: number;
   /** It was not on the device when this read began; null when no earlier read shows that. */
@@ -122,6 +124,7 @@ function acknowledgementIn(
     ? {
         epoch: record.acknowledgedEpoch,
         armed: record.armed,
+        watchdogMs: record.watchdogMs,
         seenMs: read.endedMs,
         // A slot that was blank or unreadable may have hidden it.
         notBeforeMs: previous === null || previous.record === null ? null : previous.startedMs,

@@ -19,6 +19,8 @@ export type WatchdogDevice = {
    * @throws WatchdogError `NOT_SUPPORTED`, `TIMEOUT_REFUSED`, `IOCTL_FAILED`, `CLOSED`
    */
   setTimeout(seconds: number): number;
+  /** Pets. The petter does this by itself. @throws WatchdogError `IOCTL_FAILED`, `CLOSED` */
+  pet(): void;
   /** Seconds. @throws WatchdogError `NOT_SUPPORTED`, `IOCTL_FAILED`, `CLOSED` */
   getTimeout(): number;
   /** Seconds until it fires. @throws WatchdogError `NOT_SUPPORTED`, `IOCTL_FAILED`, `CLOSED` */
@@ -62,6 +64,10 @@ export function openWatchdog(path: string, hostRoot = "/"): WatchdogDevice {
       if (result >= 0) return result;
       if (errnoName(result) === "EINVAL") throw timeoutRefused(path, seconds, result);
       throw requestFailed(path, `set the timeout of ${seconds} s`, result);
+    },
+    pet() {
+      const written = native.writeByte(openFd(), ".".charCodeAt(0));
+      if (written !== 1) throw requestFailed(path, "pet", written);
     },
     getTimeout: () => ask(path, "read the timeout", native.watchdogGetTimeout(openFd())),
     getTimeleft: () => ask(path, "read the time left", native.watchdogGetTimeleft(openFd())),

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 
 import {
+  acknowledgedWaitMs,
   defaultWatchdogMs,
   deriveTiming,
   longerContract,
@@ -38,6 +39,18 @@ test("the slack is 5 % where that is more than 2 s", () => {
   assert.equal(deriveTiming({ timeoutMs: 60_000, watchdogMs: 30_000 }).slackMs, 6_000);
   assert.equal(deriveTiming({ timeoutMs: 20_000, watchdogMs: 10_000 }).slackMs, 2_000);
   assert.equal(deriveTiming({ timeoutMs: 20_020, watchdogMs: 10_000 }).slackMs, 2_001);
+});
+
+test("an acknowledgement with a shortened watchdog counts after 2W' + slack, whatever T and W", () => {
+  const timing = deriveTiming({ timeoutMs: 60_000, watchdogMs: 15_000 });
+  assert.equal(acknowledgedWaitMs(timing, 15_000), 34_500);
+  assert.equal(acknowledgedWaitMs(timing, 1_000), 4_000);
+  assert.equal(acknowledgedWaitMs(timing, 2_000), 6_000);
+  assert.equal(
+    acknowledgedWaitMs(timing, 30_000),
+    63_000,
+    "a driver that rounds up has lengthened it",
+  );
 });
 
 test("a pass is begun every second, or ten times in T where that is more often", () => {

@@ -18,7 +18,7 @@ export type Timing = TimingContract & {
   readonly longestLifeMs: number;
   /** M = T + 2W + slack: how long a fencer waits before silence can prove death. */
   readonly msgwaitMs: number;
-  /** 2W + slack: how long a fencer waits after it has seen an acknowledgement. */
+  /** 2W + slack: how long a fencer waits at most after it has seen an acknowledgement. */
   readonly acknowledgedWaitMs: number;
 };
 
@@ -51,7 +51,7 @@ export function deriveTiming({ timeoutMs, watchdogMs }: TimingContract): Timing 
   requireWithin("T (sbdTimeoutSeconds)", timeoutMs, TIMEOUT_MS_MIN, TIMEOUT_MS_MAX);
   requireWithin("W (watchdogTimeoutSeconds)", watchdogMs, WATCHDOG_MS_MIN, WATCHDOG_MS_MAX);
   const longestLifeMs = timeoutMs + 2 * watchdogMs;
-  const slackMs = Math.max(SLACK_MS_MIN, Math.ceil(longestLifeMs * SLACK_SHARE));
+  const slackMs = slackFor(longestLifeMs);
   return {
     timeoutMs,
     watchdogMs,
@@ -62,6 +62,21 @@ export function deriveTiming({ timeoutMs, watchdogMs }: TimingContract): Timing 
     msgwaitMs: longestLifeMs + slackMs,
     acknowledgedWaitMs: 2 * watchdogMs + slackMs,
   };
+}
+
+/**
+ * 2W' + slack: how long a fencer waits after it has seen an acknowledgement that says which timeout is
+ * in force since. The slack is of this wait: T is no part of it, for a latched agent pets no more.
+ */
+export function acknowledgedWaitMs(timing: Timing, inForceMs: number): number {
+  return inForceMs === timing.watchdogMs
+    ? timing.acknowledgedWaitMs
+    : 2 * inForceMs + slackFor(2 * inForceMs);
+}
+
+/** What is added to a wait for rounding, clock tolerance and late timers. */
+function slackFor(waitMs: number): number {
+  return Math.max(SLACK_MS_MIN, Math.ceil(waitMs * SLACK_SHARE));
 }
 
 /** The longer of each number: what a fencer counts with when header and target differ. */

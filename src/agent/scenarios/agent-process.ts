@@ -166,7 +166,8 @@ export class AgentProcess {
       case "open-watchdog": {
         if (watchdog === null) throw new Error("The core opens a watchdog that is not there");
         watchdog.open(nowMs);
-        const reportedSeconds = watchdog.set(effect.timeoutSeconds, nowMs);
+        const taken = watchdog.set(effect.timeoutSeconds, nowMs);
+        const reportedSeconds = taken === "refused" ? watchdog.timeoutSeconds : taken;
         const reports = reportedSeconds === null ? "nothing" : `${reportedSeconds} s`;
         host.say(`watchdog opened, set to ${effect.timeoutSeconds} s, reports ${reports}`);
         host.timeline.at(nowMs + watchdog.opensInMs, () =>
@@ -193,6 +194,9 @@ export class AgentProcess {
       case "latch-petter":
         this.petter.latch();
         host.say("petter latched: it pets no more");
+        return;
+      case "shorten-watchdog":
+        this.deliver(this.#shorten(effect));
         return;
       case "keep-mark":
         if (!host.runWritable) {
@@ -233,6 +237,24 @@ export class AgentProcess {
       case "exit":
         host.exitAgent(effect.code, this.state.unconfirmedWrite);
     }
+  }
+
+  #shorten({ timeoutSeconds, notAfterMs }: ShortenWatchdog): AgentEvent {
+    const host = this.#host;
+    const { nowMs, watchdog } = host;
+    const not = (refused: boolean, error: string): AgentEvent => {
+      host.say(`watchdog not set to ${timeoutSeconds} s: ${error}`);
+      return { type: "watchdog-not-shortened", refused, error };
+    };
+    if (watchdog === null) throw new Error("The core shortens a watchdog that is not there");
+    if (nowMs >= notAfterMs) return not(false, "the deadline has passed");
+    const reportedSeconds = watchdog.set(timeoutSeconds, nowMs);
+    if (reportedSeconds === "refused") return not(true, "the driver refuses it");
+    if (reportedSeconds === null) return not(false, "the driver does not tell its timeout");
+    if (!watchdog.pet(nowMs, "latched"))
+      return not(false, "the driver does not take the keepalive");
+    host.say(`watchdog set to ${timeoutSeconds} s, reports ${reportedSeconds} s, petted once`);
+    return { type: "watchdog-shortened", reportedSeconds };
   }
 
   #readPass(pass: number): void {
@@ -317,6 +339,8 @@ export function describeBeat(record: HeartbeatRecord): string {
   ].join(", ");
 }
 
+type ShortenWatchdog = AgentEffect & { readonly type: "shorten-watchdog" };
+
 function isWrite(effect: AgentEffect): boolean {
   return effect.type === "write-heartbeat" || effect.type === "acknowledge";
 }
@@ -328,5 +352,7 @@ const NO_WATCHDOG = new KernelWatchdog({
   nowayout: false,
   factor: 1,
   roundsToSeconds: 1,
+  leastSeconds: 1,
+  lazy: false,
   mute: false,
 });

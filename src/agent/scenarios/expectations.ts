@@ -92,6 +92,11 @@ function answers(host: Host): Readonly<Record<string, Check>> {
       const slot = host.device.heartbeat(NODE_ID);
       return same(slot.kind === "heartbeat" ? describeBeat(slot.record) : slot.kind, argument);
     },
+    "slot W": (argument) => {
+      const slot = host.device.heartbeat(NODE_ID);
+      const watchdogMs = slot.kind === "heartbeat" ? slot.record.watchdogMs : NaN;
+      return same(instant(watchdogMs), argument);
+    },
     fence: (argument) => same(host.device.fence(NODE_ID).kind, argument),
     mark: (argument) => same(host.memory.mark === null ? "none" : "kept", argument),
   };
@@ -107,6 +112,7 @@ function split(text: string): [string, string] {
     "unarmed",
     "watchdog",
     "deadline",
+    "slot W",
     "slot",
     "fence",
     "mark",

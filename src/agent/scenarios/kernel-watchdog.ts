@@ -8,6 +8,10 @@ export type WatchdogDriver = {
   readonly factor: number;
   /** Takes timeouts in multiples of this, rounding up. */
   readonly roundsToSeconds: number;
+  /** Refuses timeouts below this. */
+  readonly leastSeconds: number;
+  /** A new timeout is in force from the next pet on only. */
+  readonly lazy: boolean;
   /** Reports no timeout back. */
   readonly mute: boolean;
 };
@@ -19,7 +23,10 @@ export const ALARMONLY = 0x0400;
 const TIMEOUT_SECONDS_AT_LOAD = 60;
 const TIMEOUT_SECONDS_MAX = 600;
 
-export type Pet = { readonly atMs: number; readonly by: "open" | "set" | "petter" | "close" };
+export type Pet = {
+  readonly atMs: number;
+  readonly by: "open" | "set" | "petter" | "latched" | "close";
+};
 
 /**
  * Opening an idle watchdog, setting its timeout, each pet, and closing it without 'V' all pet it;
@@ -36,6 +43,7 @@ export class KernelWatchdog {
   opensInMs = 0;
   /** Pets fail in the driver. */
   broken = false;
+  #inForceSeconds = TIMEOUT_SECONDS_AT_LOAD;
   #isOpen = false;
   #lastPetMs = -Infinity;
 
@@ -45,7 +53,7 @@ export class KernelWatchdog {
 
   /** When it resets the machine; Infinity while it does not tick. */
   get firesMs(): number {
-    const lifeMs = Math.ceil(this.timeoutSeconds * 1_000 * this.driver.factor);
+    const lifeMs = Math.ceil(this.#inForceSeconds * 1_000 * this.driver.factor);
     return this.ticking ? this.#lastPetMs + lifeMs : Infinity;
   }
 
@@ -62,9 +70,10 @@ export class KernelWatchdog {
     this.ticking = true;
   }
 
-  /** WDIOC_SETTIMEOUT, then what WDIOC_GETTIMEOUT says. */
-  set(timeoutSeconds: number, nowMs: number): number | null {
-    const { roundsToSeconds, mute } = this.driver;
+  /** WDIOC_SETTIMEOUT, then what WDIOC_GETTIMEOUT says. A refused timeout changes and pets nothing. */
+  set(timeoutSeconds: number, nowMs: number): number | null | "refused" {
+    const { roundsToSeconds, leastSeconds, mute } = this.driver;
+    if (timeoutSeconds < leastSeconds) return "refused";
     this.timeoutSeconds = Math.ceil(timeoutSeconds / roundsToSeconds) * roundsToSeconds;
     this.#pet(nowMs, "set");
     return mute ? null : this.timeoutSeconds;
@@ -74,8 +83,10 @@ export class KernelWatchdog {
     this.set(TIMEOUT_SECONDS_MAX, nowMs);
   }
 
-  pet(nowMs: number): void {
-    if (!this.broken) this.#pet(nowMs, "petter");
+  /** Returns whether the driver took it. */
+  pet(nowMs: number, by: "petter" | "latched"): boolean {
+    if (!this.broken) this.#pet(nowMs, by);
+    return !this.broken;
   }
 
   /** `magic`: 'V' was the last byte written. */
@@ -103,6 +114,7 @@ export class KernelWatchdog {
 
   #pet(nowMs: number, by: Pet["by"]): void {
     this.#lastPetMs = nowMs;
+    if (by !== "set" || !this.driver.lazy) this.#inForceSeconds = this.timeoutSeconds;
     this.pets.push({ atMs: nowMs, by });
   }
 }

@@ -66,7 +66,7 @@ export class NativePetter {
       this.#nextPetMs = Infinity;
       return this.#start?.selfFence === true ? "fence" : "stopped-petting";
     }
-    this.#watchdog.pet(nowMs);
+    this.#watchdog.pet(nowMs, "petter");
     this.#nextPetMs = nowMs + (this.#start?.periodMs ?? Infinity);
     return "petted";
   }

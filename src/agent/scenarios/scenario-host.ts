@@ -38,6 +38,7 @@ const EFFECTS: { readonly [Type in AgentEffect["type"]]: true } = {
   "start-petter": true,
   "push-deadline": true,
   "latch-petter": true,
+  "shorten-watchdog": true,
   "keep-mark": true,
   acknowledge: true,
   reboot: true,
@@ -95,6 +96,8 @@ export class ScenarioHost {
       options,
       nowayout: words.flag("nowayout"),
       roundsToSeconds: words.number("rounds", 1),
+      leastSeconds: words.number("least", 1),
+      lazy: words.flag("lazy"),
       mute: words.flag("mute"),
     });
     if (words.flag("ticking")) watchdog.startedBefore(0);

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 
+import { WatchdogError } from "../../platform/watchdog-error.ts";
 import { hostClock } from "../../platform/host-clock.ts";
 import type { HostState } from "../../platform/host-state.ts";
 import { native } from "../../platform/native.ts";
@@ -156,6 +157,9 @@ export function runAgent(options: AgentProcessOptions): void {
       case "latch-petter":
         watchdog.latch();
         return;
+      case "shorten-watchdog":
+        shortenWatchdog(effect);
+        return;
       case "keep-mark":
         attempt(
           () => hostState.recordLatch(effect.mark),
@@ -242,6 +246,23 @@ export function runAgent(options: AgentProcessOptions): void {
       dispatch({ type: "watchdog-opened", ...watchdog.open(timeoutSeconds) });
     } catch (error) {
       dispatch({ type: "watchdog-failed", error: messageOf(error) });
+    }
+  }
+
+  function shortenWatchdog({ timeoutSeconds, notAfterMs }: ShortenWatchdog): void {
+    if (hostClock.livedMs() >= notAfterMs) {
+      const error = "the deadline has passed";
+      dispatch({ type: "watchdog-not-shortened", refused: false, error });
+      return;
+    }
+    try {
+      dispatch({
+        type: "watchdog-shortened",
+        reportedSeconds: watchdog.shorten(timeoutSeconds),
+      });
+    } catch (error) {
+      const refused = error instanceof WatchdogError && error.code === "TIMEOUT_REFUSED";
+      dispatch({ type: "watchdog-not-shortened", refused, error: messageOf(error) });
     }
   }
 
@@ -404,6 +425,7 @@ export function runAgent(options: AgentProcessOptions): void {
   setInterval(tick, TICK_MS);
 }
 
+type ShortenWatchdog = AgentEffect & { readonly type: "shorten-watchdog" };
 type OpenWatchdog = AgentEffect & { readonly type: "open-watchdog" };
 
 function newNonce(): string {

@@ -26,6 +26,13 @@ export type WatchdogControl = {
   startPetter(periodMs: number, deadlineMs: number, selfFence: boolean): void;
   pushDeadline(deadlineMs: number): void;
   latch(): void;
+  /**
+   * Once latched: sets the timeout, reads it back and pets once. Returns what the driver reports.
+   *
+   * @throws WatchdogError `TIMEOUT_REFUSED` where the driver does not take it and was left as it was;
+   *   another code after any other failure
+   */
+  shorten(timeoutSeconds: number): number;
   release(): void;
   /** Sets the longest timeout and leaves it ticking. */
   stretch(): void;
@@ -67,6 +74,16 @@ export function createWatchdogControl(
     },
     latch() {
       latchPetter();
+    },
+    shorten(timeoutSeconds) {
+      // A keepalive that began before the latch may still reach the hardware, at any time.
+      if (latchPetter() === "pet-in-driver") {
+        throw new WatchdogError("BUSY", "A keepalive is blocked in the watchdog's driver");
+      }
+      held().setTimeout(timeoutSeconds);
+      const reportedSeconds = held().getTimeout();
+      held().pet();
+      return reportedSeconds;
     },
     release() {
       if (petterStats().running) {

@@ -167,13 +167,21 @@ export function createMortalNode(
   function obey(boot: Boot, epoch: number): void {
     boot.latched = true;
     const armed = boot.armed && boot.lastGoodMs !== null;
+    const inForceMs = armed && chance.next() < 0.5 ? between(1_000, watchdogMs / 2) : watchdogMs;
     if (chance.next() < 0.7) {
       boot.sequence += 1;
-      land(beat(boot, { seenEpoch: epoch, fenced: true, acknowledgedEpoch: epoch }));
+      land(
+        beat(boot, {
+          seenEpoch: epoch,
+          fenced: true,
+          acknowledgedEpoch: epoch,
+          watchdogMs: inForceMs,
+        }),
+      );
     }
     const hangs = !armed && chance.next() < 0.3;
     if (!hangs) {
-      timeline.at(timeline.nowMs() + between(1, 2 * watchdogMs), () => die(boot));
+      timeline.at(timeline.nowMs() + between(1, 2 * inForceMs), () => die(boot));
     }
   }
 
