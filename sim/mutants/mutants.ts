@@ -520,8 +520,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: `${FENCING}/rebooted.ts`,
-        find: "    if (!pausable && bootMinMs > fromMs && bootMinMs <= bootMaxMs) {",
-        replace: "    if (!pausable && bootMinMs > -1e18) {",
+        find: "    if (beganAfterMessage(fence, boot)) {",
+        replace: "    if (bootMinMs > -1e18) {",
       },
     ],
     hint: { pattern: "slow-return", promise: "rough" },
@@ -536,9 +536,9 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "holdsLastWritten(state, event.heartbeat) || nowMs >= 0 ? state : newStart(state)",
       },
       {
-        file: `${FENCING}/rebooted.ts`,
-        find: " && bootMinMs <= bootMaxMs",
-        replace: "",
+        file: `${FENCING}/fence-case.ts`,
+        find: "    bootMinMs <= bootMaxMs",
+        replace: "    true",
       },
     ],
     hint: { pattern: "lost-heartbeat", promise: "rough" },

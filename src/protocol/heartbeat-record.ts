@@ -36,7 +36,7 @@ export type HeartbeatRecord = {
   readonly uptimeMs: number;
   /** T this agent lives by. */
   readonly timeoutMs: number;
-  /** W this agent lives by. */
+  /** W this agent lives by; in a `fenced` record the effective timeout that is in force since. */
   readonly watchdogMs: number;
   /** The watchdog is open and would reset the machine within `watchdogMs` of its last pet. */
   readonly armed: boolean;
