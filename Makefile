@@ -8,7 +8,7 @@ SCENARIO ?= partition
 NODE_PACKAGE = $(firstword $(wildcard node_modules/node-linux-*))
 ADDON_CC := cc
 
-.PHONY: help setup test demo sim mutants test-vm demo-vm bundle image bench scenarios format clean
+.PHONY: help setup test demo sim mutants test-vm demo-vm bundle image manifests memory bench scenarios format clean
 
 help:
 	@printf '%s\n' \
@@ -21,6 +21,8 @@ help:
 	  'make bench                    speed of the wire format, one JSON line an operation' \
 	  'make bundle                   what the image is made of, in build/bundle' \
 	  'make image [IMAGE=name:tag] [ARCH=amd64|arm64]   the image and an archive of it, checked' \
+	  'make manifests                dist/install.yaml, the Helm chart and the OLM bundle, from deploy/' \
+	  'make memory                   what the processes of the bundle take on a cluster of 255 nodes' \
 	  'make scenarios                write the traces of scenario files anew'
 
 setup: node_modules/.installed $(NATIVE)
@@ -42,6 +44,13 @@ bundle: node_modules/.installed build/sys.node
 # The image, as an archive too, checked: see packaging/image/build.sh for what may be chosen.
 image: node_modules/.installed
 	@packaging/image/build.sh
+
+# dist/install.yaml, the Helm chart and the OLM bundle, from deploy/.
+manifests: node_modules/.installed
+	@node_modules/.bin/node packaging/manifests.ts
+
+memory: setup
+	@node_modules/.bin/node packaging/measure-memory.ts
 
 build/interpose.so: src/testing/native/interpose.c
 	@mkdir -p build
@@ -75,4 +84,4 @@ format: setup
 	@npm run --silent format
 
 clean:
-	rm -rf build node_modules
+	rm -rf build dist bundle node_modules

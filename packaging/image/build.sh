@@ -13,6 +13,8 @@ version=$("$node" -p 'require("./package.json").version')
 case $(uname -m) in aarch64) own=arm64 ;; *) own=amd64 ;; esac
 arch=${ARCH:-$own}
 image=${IMAGE:-sbd-operator:$version}
+# As container runtimes read a name without a registry; so an archive that is imported is found by it.
+case $image in */*) full_name=$image ;; *) full_name=docker.io/library/$image ;; esac
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sbd-operator/image
 archive=$cache/sbd-operator-$version-$arch.tar
 mkdir -p "$cache"
@@ -49,7 +51,7 @@ case $builder in
     fi
     in_storage bud --isolation chroot --timestamp "$(git log -1 --format=%ct 2>/dev/null || echo 0)" \
       "${arguments[@]}" .
-    in_storage push -q "$image" "oci-archive:$archive:$image"
+    in_storage push -q "$image" "oci-archive:$archive:$full_name"
     ;;
   podman)
     podman build "${arguments[@]}" .
