@@ -6,12 +6,9 @@ import { datePass, type PassInstant } from "../src/agent/api/pass-instant.ts";
 import { nodeReading, requestReading } from "../src/agent/api/readings.ts";
 import { isOpenAgainst, openRequestsFor } from "../src/agent/api/request-state.ts";
 import { openSlotTasks, resultsWith } from "../src/agent/api/slot-task-results.ts";
-import { agentStatus } from "../src/agent/shell/agent-status.ts";
-import type { AgentStatus } from "../src/agent/shell/api-message.ts";
+import type { AgentStatus, FromCore, ToCore } from "../src/agent/driver/api-message.ts";
 import type { SBDNode } from "../src/api/sbd-node.ts";
 import type { SBDRemediation } from "../src/api/sbd-remediation.ts";
-import type { FromFencer } from "../src/fencing/driver/fencer-message.ts";
-import type { FromSlotTasks } from "../src/fencing/driver/slot-task-message.ts";
 import type { FencerReport } from "../src/fencing/fencer-report.ts";
 import type { KubeObject } from "../src/kube/kube-object.ts";
 import type { AgentProcess } from "./agent-process.ts";
@@ -66,7 +63,7 @@ export class AgentApi {
       wallMs: () => WALL_START_MS + Math.round(timeline.nowMs),
       nameOf: (uid) => this.#assigned.get(uid)?.ref.name ?? null,
       cached: (name) => this.#requests.find(({ metadata }) => metadata.name === name) ?? null,
-      onDeclared: (uid) => agent.fencers.receive({ type: "declared", uid }),
+      onDeclared: (uid) => this.#send({ type: "declared", uid }),
     });
   }
 
@@ -102,12 +99,9 @@ export class AgentApi {
   }
 
   /** The own SBDNode is patched first, then the requests are listed. One patch at a time. */
-  askToVouch(
-    asked: { readonly leaving: boolean; readonly armed: boolean },
-    hear: (openRequests: number) => void,
-  ): void {
+  #answerVouch(asked: FromCore & { readonly type: "ask-vouch" }): void {
     if (this.#vouching) {
-      this.#nextVouch = () => this.askToVouch(asked, hear);
+      this.#nextVouch = () => this.#answerVouch(asked);
       return;
     }
     this.#vouching = true;
@@ -135,7 +129,8 @@ export class AgentApi {
           () => world.api.remediations.list() as unknown as readonly KubeObject[],
           (listed) => {
             if (listed !== null) {
-              hear(listed.filter((request) => isOpenAgainst(request, nodeName, bootID)).length);
+              const open = listed.filter((request) => isOpenAgainst(request, nodeName, bootID));
+              this.#send({ type: "vouch-read", id: asked.id, openRequests: open.length });
             }
           },
         );
@@ -144,13 +139,13 @@ export class AgentApi {
   }
 
   #answerRequest(id: number, uid: string): void {
-    const { fencers, world } = this.#agent;
+    const { world } = this.#agent;
     const { nodeName } = this.#agent.state.config;
     const name = this.#assigned.get(uid)?.ref.name;
     if (name === undefined) {
       const detail = "this agent is not named for it any more";
       const reading = { granted: false, detail, epoch: 0, confirmation: null };
-      fencers.receive({ type: "request-read", id, reading });
+      this.#send({ type: "request-read", id, reading });
       return;
     }
     this.#call(
@@ -158,7 +153,7 @@ export class AgentApi {
       (answer) => {
         if (answer !== null) {
           const reading = requestReading(answer.found, uid, nodeName);
-          fencers.receive({ type: "request-read", id, reading });
+          this.#send({ type: "request-read", id, reading });
         }
       },
     );
@@ -166,14 +161,14 @@ export class AgentApi {
 
   /** Two reads, each consistent, and not of one instant. */
   #answerNode(id: number, nodeName: string): void {
-    const { fencers, world } = this.#agent;
+    const { world } = this.#agent;
     const { api } = world;
     let node: { readonly found: KubeObject | null } | null = null;
     let sbdNodes: readonly KubeObject[] | null = null;
     const both = (): void => {
       if (node !== null && sbdNodes !== null) {
         const reading = nodeReading(node.found, sbdNodes, nodeName);
-        fencers.receive({ type: "node-read", id, reading });
+        this.#send({ type: "node-read", id, reading });
       }
     };
     this.#call(
@@ -192,8 +187,11 @@ export class AgentApi {
     );
   }
 
-  receive(message: FromFencer | FromSlotTasks): void {
+  receive(message: Exclude<FromCore, { readonly type: "status" }>): void {
     switch (message.type) {
+      case "ask-vouch":
+        this.#answerVouch(message);
+        return;
       case "report":
         this.#heardReport(message.report);
         return;
@@ -214,17 +212,21 @@ export class AgentApi {
     }
   }
 
+  #send(message: ToCore): void {
+    this.#agent.driver.receive(message);
+  }
+
   #heardReport(report: FencerReport): void {
     if (this.#assigned.has(report.uid)) {
       this.#requestWriter.report(report);
     } else if (this.#synced) {
-      this.#agent.fencers.receive({ type: "withdraw", uid: report.uid });
+      this.#send({ type: "withdraw", uid: report.uid });
     }
   }
 
   /** Where the API server does not answer in time, nothing does. */
   #answerOpenRequests(id: number, nodeName: string): void {
-    const { world, slotTasks } = this.#agent;
+    const { world } = this.#agent;
     this.#call(
       () => {
         const requests = world.api.remediations.list() as unknown as readonly KubeObject[];
@@ -232,7 +234,7 @@ export class AgentApi {
       },
       (list) => {
         if (list !== null) {
-          slotTasks.receive({ type: "open-requests-read", id, ...list });
+          this.#send({ type: "open-requests-read", id, ...list });
         }
       },
     );
@@ -247,7 +249,7 @@ export class AgentApi {
   }
 
   #reviewAssignments(): void {
-    const { world, state, fencers } = this.#agent;
+    const { world, state } = this.#agent;
     const before = this.#assigned;
     this.#assigned = assignmentsOf(
       this.#requests.map((parsed) => ({ raw: parsed as unknown as KubeObject, parsed })),
@@ -255,13 +257,11 @@ export class AgentApi {
       { nodeName: state.config.nodeName, configName: CONFIG_NAME },
     );
     for (const { order } of this.#assigned.values()) {
-      if (state.life.kind === "serving") {
-        fencers.receive(order);
-      }
+      this.#send(order);
     }
     for (const uid of before.keys()) {
       if (!this.#assigned.has(uid)) {
-        fencers.receive({ type: "withdraw", uid });
+        this.#send({ type: "withdraw", uid });
       }
     }
   }
@@ -293,7 +293,7 @@ export class AgentApi {
   #reviewSlot(): void {
     const found = findSlot(this.#sbdNodes, this.#agent.state.config.nodeName, CONFIG_NAME);
     if (found.kind === "found") {
-      this.#agent.slotTold(found.nodeID);
+      this.#send({ type: "slot", nodeID: found.nodeID, sbdNode: found.sbdNode });
     }
   }
 
@@ -304,7 +304,7 @@ export class AgentApi {
     for (const task of tasks) {
       if (nowMs - (this.#taskSentMs.get(task.id) ?? -Infinity) >= TASK_AGAIN_AFTER_MS) {
         this.#taskSentMs.set(task.id, nowMs);
-        this.#agent.slotTasks.receive({ type: "slot-task", ...task });
+        this.#send({ type: "slot-task", ...task });
       }
     }
   }
@@ -336,9 +336,8 @@ export class AgentApi {
   }
 
   #agentStatus(): AgentStatus {
-    const { boot, state, watchingSinceMs } = this.#agent;
-    const counts = { pets: 0, petErrors: 0, ioErrors: 0, watchingSinceMs };
-    const status = agentStatus(state, counts, boot.livedMs());
+    const { driver, state } = this.#agent;
+    const status = driver.status();
     // One pass stands for all that a finer rhythm would have had since.
     const { lastGoodPassAgeMs: ageMs } = status;
     const fresh = ageMs !== null && state.lastPass?.trouble === null && this.#agent.isOnTime(ageMs);
@@ -382,7 +381,7 @@ export class AgentApi {
     );
   }
 
-  #recordTask(done: FromSlotTasks & { readonly type: "slot-task-done" }): void {
+  #recordTask(done: FromCore & { readonly type: "slot-task-done" }): void {
     const { timeline } = this.#agent.world;
     this.#writer.write(
       (own) => ({

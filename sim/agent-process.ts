@@ -1,27 +1,24 @@
 import type { AgentConfig, WatchdogInspection } from "../src/agent/agent-config.ts";
-import { initialAgentState, type AgentState } from "../src/agent/agent-state.ts";
-import { stepAgent } from "../src/agent/agent.ts";
-import type { AgentEffect } from "../src/agent/effect.ts";
-import type { AgentEvent } from "../src/agent/event.ts";
+import type { AgentState } from "../src/agent/agent-state.ts";
+import { createAgentDriver, type AgentDriver } from "../src/agent/driver/agent-driver.ts";
+import type {
+  AgentDevice,
+  AgentHostState,
+  AgentWatch,
+  AgentWatchdog,
+} from "../src/agent/driver/agent-ports.ts";
+import type { RebootMethod } from "../src/agent/effect.ts";
 import type { FencerStepped } from "../src/fencing/driver/fencer-driver.ts";
-import { createFencerHost, type FencerHost } from "../src/fencing/driver/fencer-host.ts";
 import { narrateFencer } from "../src/fencing/driver/fencer-narration.ts";
-import {
-  createSlotTaskDriver,
-  type SlotTaskDriver,
-} from "../src/fencing/driver/slot-task-driver.ts";
-import type { FromFencer } from "../src/fencing/driver/fencer-message.ts";
-import type { FromSlotTasks } from "../src/fencing/driver/slot-task-message.ts";
-import type { FencesReading, HeartbeatsReading } from "../src/observation/region-reading.ts";
-import { sightFences, sightHeartbeats } from "../src/observation/sightings.ts";
+import type { DualTimes } from "../src/observation/region-reading.ts";
 import type { FenceSlot } from "../src/protocol/fence-record.ts";
-import type { HeartbeatRecord, HeartbeatSlot } from "../src/protocol/heartbeat-record.ts";
+import type { HeartbeatSlot } from "../src/protocol/heartbeat-record.ts";
 import { AgentApi } from "./agent-api.ts";
 import type { Boot } from "./boot.ts";
 import { DiskWorker } from "./disk-worker.ts";
 import { fenceDevice } from "./fence-device.ts";
 import type { Random } from "./random.ts";
-import { GARBAGE, heartbeatSlot } from "./shared-device.ts";
+import { GARBAGE, heartbeatSlot, type SharedDevice } from "./shared-device.ts";
 import { askedIn } from "./simulated-config.ts";
 import { OWNER } from "./simulated-header.ts";
 import { WALL_START_MS, type World } from "./world.ts";
@@ -32,16 +29,14 @@ const NO_FENCE: ReadonlyMap<number, FenceSlot> = new Map();
 const NO_HEARTBEATS: ReadonlyMap<number, HeartbeatSlot> = new Map();
 
 /**
- * One agent process: the production core, and a shell that does in virtual time what
- * src/agent/shell/agent-process.ts does in real time, effect by effect. It may die between any two.
+ * One agent process: the driver that ships, with ports in virtual time. It may die before any effect,
+ * stall, or be stopped.
  */
 export class AgentProcess {
   readonly boot: Boot;
   readonly world: World;
-  readonly fencers: FencerHost;
-  readonly slotTasks: SlotTaskDriver;
+  readonly driver: AgentDriver;
   readonly api: AgentApi;
-  state: AgentState;
   alive = true;
   /** JavaScript gets no event before this. */
   stalledUntilMs = 0;
@@ -51,11 +46,6 @@ export class AgentProcess {
   effectsLeft: number | null = null;
   worker: DiskWorker;
   readonly #random: Random;
-  readonly #pending: AgentEvent[] = [];
-  #stepping = false;
-  /** When this process first read the slots; null before. */
-  watchingSinceMs: number | null = null;
-  #movingSlot = false;
   /** When it last saw both regions. */
   #sightMs = -Infinity;
 
@@ -80,28 +70,34 @@ export class AgentProcess {
       watchdog: this.#inspectWatchdog(),
       memory: boot.run.beginStart(),
     };
-    this.state = initialAgentState(config);
-    this.api = new AgentApi(this);
     let nonces = 0;
-    const shared = {
-      name: config.nodeName,
-      nodeID,
-      clock: { rawMs: () => boot.rawMs(), wallNs: () => this.wallNs() },
+    this.driver = createAgentDriver(config, {
+      clock: {
+        livedMs: () => boot.livedMs(),
+        rawMs: () => boot.rawMs(),
+        wallNs: () => this.wallNs(),
+      },
       nonce: () => `${startSeed}${(nonces += 1)}`,
-      device: fenceDevice(this),
-      send: (message: FromFencer | FromSlotTasks) => this.api.receive(message),
-      contract: () => this.contract(),
-      log: () => undefined,
-    };
-    this.fencers = createFencerHost({
-      ...shared,
-      stepped: (step) => this.#fencerStepped(step),
+      device: this.#device(),
+      watchdog: this.#watchdog(),
+      hostState: this.#hostState(nodeID),
+      send: (message) => this.api.receive(message),
+      // Its API process looks for itself, in a rhythm of its own.
+      tell: () => undefined,
+      reboot: (method) => this.#reboot(method),
+      exit: (code) => this.#exit(code),
+      log: (level, message) => {
+        if (level !== "debug") this.#say(`${level}: ${message}`);
+      },
+      // A trace has it from `fencerStepped`.
+      logFencing: () => undefined,
+      watch: this.#watch(),
     });
-    this.slotTasks = createSlotTaskDriver({
-      ...shared,
-      sightings: () => this.fencers.sightings,
-      keepOnly: (nodeName, uids) => this.fencers.keepOnly(nodeName, uids),
-    });
+    this.api = new AgentApi(this);
+  }
+
+  get state(): AgentState {
+    return this.driver.state;
   }
 
   begin(): void {
@@ -117,6 +113,7 @@ export class AgentProcess {
   /** The process is gone. What it held, its boot closes. */
   end(how: "process" | "machine"): void {
     this.alive = false;
+    this.driver.end();
     this.worker.abandon(how);
   }
 
@@ -149,7 +146,7 @@ export class AgentProcess {
     const dead = this.worker;
     const queue = dead.takeQueue();
     this.worker = this.#newWorker();
-    this.dispatch({ type: "disk-worker-replaced" });
+    this.whenRunning(() => this.driver.diskWorkerReplaced());
     dead.abandon("worker");
     for (const request of queue) {
       this.worker.submit(request);
@@ -169,204 +166,91 @@ export class AgentProcess {
     run();
   }
 
-  dispatch(event: AgentEvent): void {
-    this.whenRunning(() => this.#receive(event));
-  }
-
-  /** The device's contract while this agent may fence for others. */
-  contract(): { readonly timeoutMs: number; readonly watchdogMs: number } | null {
-    const { life, lastGood, device } = this.state;
-    return life.kind === "serving" && lastGood !== null ? (device?.timing ?? null) : null;
-  }
-
-  /** Its SBDNode is another by now: leave this slot in order, and let the next start take that one. */
-  slotTold(nodeID: number): void {
-    if (nodeID === this.state.config.nodeID || this.#movingSlot || !this.boot.run.writable) {
-      return;
-    }
-    this.#movingSlot = true;
-    this.#say(`has slot ${nodeID} now, and leaves ${this.state.config.nodeID}`);
-    this.boot.run.slot = nodeID;
-    this.dispatch({ type: "terminate" });
-  }
-
   /** Whether nothing is missing where the last of something is so old, in this agent's rhythm. */
   isOnTime(ageMs: number): boolean {
     return ageMs <= 1.5 * this.#tickMs();
   }
 
-  /** Effects that answer at once queue their events, so that a step's effects stay in order. */
-  #receive(event: AgentEvent): void {
-    this.#pending.push(event);
-    if (this.#stepping) {
-      return;
-    }
-    this.#stepping = true;
-    for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
-      const before = this.state;
-      const { state, effects } = stepAgent(before, next, this.boot.livedMs());
-      this.state = state;
-      this.world.coverage.agentStepped(before, state);
-      this.world.invariants.agentStepped(this, before, state);
-      if (state.life.kind !== before.life.kind) {
-        this.api.tellStatus();
-      }
-      for (const effect of effects) {
-        if (!this.#mayPerform()) {
-          return;
+  #watch(): AgentWatch {
+    const { coverage, invariants } = this.world;
+    return {
+      stepped: (before, after) => {
+        coverage.agentStepped(before, after);
+        invariants.agentStepped(this, before, after);
+        if (after.life.kind !== before.life.kind) {
+          this.api.tellStatus();
         }
-        this.#perform(effect);
-        if (!this.alive) {
-          return;
-        }
-      }
-      if (state.unconfirmedWrite && !before.unconfirmedWrite) {
-        this.boot.run.noteUnconfirmedWrite();
-      }
-    }
-    this.#stepping = false;
+      },
+      before: () => this.#countDown(),
+      fencerStepped: (step) => this.#fencerStepped(step),
+    };
   }
 
-  #mayPerform(): boolean {
-    if (this.effectsLeft === null) {
-      return true;
-    }
+  #countDown(): void {
     if (this.effectsLeft === 0) {
       this.kill();
-      return false;
+    } else if (this.effectsLeft !== null) {
+      this.effectsLeft -= 1;
     }
-    this.effectsLeft -= 1;
-    return true;
   }
 
-  #perform(effect: AgentEffect): void {
+  #watchdog(): AgentWatchdog {
     const { boot, world } = this;
-    const { guard, run } = boot;
-    const { nowMs } = world.timeline;
-    switch (effect.type) {
-      case "read-pass":
-        this.#readPass(effect.pass);
-        return;
-      case "write-heartbeat": {
-        const { pass, record } = effect;
-        this.#write(record, undefined, (error) =>
-          error === null
-            ? { type: "heartbeat-written", pass }
-            : { type: "pass-failed", pass, error },
-        );
-        return;
-      }
-      case "read-regions":
-        this.#readRegions();
-        return;
-      case "keep-first-read":
-        this.#receive(
-          run.keepFirstRead(effect.deviceUUID, effect.messages)
-            ? { type: "first-read-kept" }
-            : { type: "first-read-failed", error: "EROFS or owned" },
-        );
-        return;
-      case "forget-unclean-starts":
-        run.forgetUncleanStarts();
-        return;
-      case "open-watchdog": {
-        if (boot.livedMs() >= effect.notAfterMs) {
-          this.#receive({ type: "watchdog-late" });
-          return;
+    const { guard } = boot;
+    const { invariants, timeline } = world;
+    return {
+      open: (timeoutSeconds) => {
+        if (guard.open(timeline.nowMs)) {
+          invariants.petted(boot, "open");
         }
-        if (guard.open(nowMs)) {
-          world.invariants.petted(boot, "open");
-        }
-        const reportedSeconds = guard.set(effect.timeoutSeconds, nowMs);
-        world.invariants.petted(boot, "set");
+        const reportedSeconds = guard.set(timeoutSeconds, timeline.nowMs);
+        invariants.petted(boot, "set");
         boot.watchHazard();
-        this.#say(
-          `opens its watchdog: ${effect.timeoutSeconds} s, it reports ${reportedSeconds} s`,
-        );
-        this.#receive({ type: "watchdog-opened", reportedSeconds, options: null });
-        return;
-      }
-      case "start-petter":
-        this.#startPetter(effect);
-        return;
-      case "push-deadline":
-        if (guard.push(boot.trueMs(effect.deadlineMs), nowMs)) {
-          world.invariants.petted(boot, "petter");
+        this.#say(`opens its watchdog: ${timeoutSeconds} s, it reports ${reportedSeconds} s`);
+        return { reportedSeconds, options: null };
+      },
+      startPetter: (periodMs, deadlineMs, selfFence) =>
+        this.#startPetter(periodMs, deadlineMs, selfFence),
+      pushDeadline: (deadlineMs) => {
+        if (guard.push(boot.trueMs(deadlineMs), timeline.nowMs)) {
+          invariants.petted(boot, "petter");
         }
         boot.watchHazard();
-        return;
-      case "latch-petter":
-        guard.latchPetter(nowMs);
+      },
+      latch: () => {
+        guard.latchPetter(timeline.nowMs);
         boot.watchHazard();
         this.#say("latches");
-        return;
-      case "shorten-watchdog": {
-        const { timeoutSeconds, notAfterMs } = effect;
-        if (boot.livedMs() >= notAfterMs) {
-          const error = "the deadline has passed";
-          this.#receive({ type: "watchdog-not-shortened", refused: false, error });
-          return;
-        }
-        const reportedSeconds = guard.set(timeoutSeconds, nowMs);
-        guard.pet(nowMs);
-        world.invariants.petted(boot, "latched");
+      },
+      shorten: (timeoutSeconds) => {
+        const reportedSeconds = guard.set(timeoutSeconds, timeline.nowMs);
+        guard.pet(timeline.nowMs);
+        invariants.petted(boot, "latched");
         boot.watchHazard();
         this.#say(`shortens its watchdog: ${timeoutSeconds} s, it reports ${reportedSeconds} s`);
-        this.#receive({ type: "watchdog-shortened", reportedSeconds });
-        return;
-      }
-      case "keep-mark":
-        if (run.keepMark(effect.mark)) {
-          boot.condemned = true;
-          this.#receive({ type: "mark-kept" });
-        } else {
-          this.#receive({ type: "mark-failed", error: "EROFS" });
-        }
-        return;
-      case "acknowledge":
-        this.#write(effect.record, "urgent", (error) =>
-          error === null ? { type: "acknowledged" } : { type: "acknowledge-failed", error },
-        );
-        return;
-      case "reboot":
-        this.#reboot(effect.method);
-        return;
-      case "release-watchdog":
-        guard.stopPetter(nowMs);
-        this.#say(`releases its watchdog: ${guard.close("magic", nowMs)}`);
+        return { ok: true, reportedSeconds };
+      },
+      release: () => {
+        guard.stopPetter(timeline.nowMs);
+        this.#say(`releases its watchdog: ${guard.close("magic", timeline.nowMs)}`);
         boot.armed = false;
         boot.watchHazard();
-        return;
-      case "stretch-watchdog":
-        guard.stopPetter(nowMs);
-        guard.setLongest(nowMs);
-        world.invariants.petted(boot, "set");
+      },
+      stretch: () => {
+        guard.stopPetter(timeline.nowMs);
+        guard.setLongest(timeline.nowMs);
+        invariants.petted(boot, "set");
         boot.armed = false;
         boot.watchHazard();
-        return;
-      case "ask-vouch": {
-        const { id } = effect;
-        this.api.askToVouch(effect, (openRequests) => {
-          this.dispatch({ type: "vouch-read", id, openRequests });
-        });
-        return;
-      }
-      case "exit":
-        this.#exit(effect.code);
-        return;
-      case "log":
-        if (effect.level !== "debug") {
-          this.#say(`${effect.level}: ${effect.message}`);
-        }
-    }
+      },
+      petCounts: () => ({ pets: 0, petErrors: 0 }),
+    };
   }
 
-  #startPetter(effect: AgentEffect & { readonly type: "start-petter" }): void {
+  #startPetter(periodMs: number, deadlineMs: number, selfFence: boolean): void {
     const { boot, world } = this;
-    const { periodMs, selfFence } = effect;
     const rate = boot.machine.hardware.clockRate;
-    const deadlineMs = boot.trueMs(effect.deadlineMs);
-    const start = { periodMs: periodMs / rate, deadlineMs, selfFence };
+    const start = { periodMs: periodMs / rate, deadlineMs: boot.trueMs(deadlineMs), selfFence };
     const outcome = boot.guard.startPetter(start, world.timeline.nowMs);
     if (outcome === "started") {
       world.invariants.petted(boot, "petter");
@@ -380,7 +264,27 @@ export class AgentProcess {
     }
   }
 
-  #reboot(method: "panic" | "systemctl-reboot"): void {
+  #hostState(nodeID: number): AgentHostState {
+    const { boot } = this;
+    const { run } = boot;
+    return {
+      keepFirstRead: ({ deviceUUID }, messages) => run.keepFirstRead(deviceUUID, messages),
+      forgetUncleanStarts: () => run.forgetUncleanStarts(),
+      recordLatch: (mark) => {
+        run.keepMark(mark);
+        boot.condemned = true;
+      },
+      recordUnconfirmedWrite: () => run.noteUnconfirmedWrite(),
+      recordSlot: (told) => {
+        run.recordSlot(told.nodeID);
+        this.#say(`has slot ${told.nodeID} now, and leaves ${nodeID}`);
+      },
+      endInOrder: () => run.endInOrder(),
+      disown: () => run.disown(),
+    };
+  }
+
+  #reboot(method: RebootMethod): void {
     this.#say(`reboots: ${method}`);
     if (this.boot.guard.sysrqWorks) {
       this.boot.machine.die("sysrq-b by its agent");
@@ -388,11 +292,6 @@ export class AgentProcess {
   }
 
   #exit(code: number): void {
-    if (code === 0) {
-      const { watchdog, lastWritten } = this.state;
-      const released = watchdog.kind === "released" && lastWritten?.leaving === true;
-      this.boot.run.endInOrder({ released });
-    }
     this.#say(`exits with ${code}`);
     this.end("process");
     this.boot.agentEnded(this, "exited");
@@ -400,14 +299,7 @@ export class AgentProcess {
 
   #tick(): void {
     this.whenRunning(() => {
-      this.#receive({ type: "tick" });
-      if (!this.alive) {
-        return;
-      }
-      if (this.state.life.kind === "serving") {
-        this.fencers.tick();
-      }
-      this.slotTasks.tick();
+      this.driver.tick();
       if (!this.alive) {
         return;
       }
@@ -428,10 +320,35 @@ export class AgentProcess {
     return Math.max(passIntervalMs, Math.min(this.world.schedule.passMs, timeoutMs / 9));
   }
 
-  #readPass(pass: number): void {
+  #device(): AgentDevice {
+    return {
+      ...fenceDevice(this),
+      readPass: (nodeID, answer) => this.#readPass(nodeID, answer),
+      writeHeartbeat: (record, urgency, answer) => {
+        const { nodeID } = record;
+        const write = {
+          land: (device: SharedDevice) => {
+            device.putHeartbeat(nodeID, heartbeatSlot(record));
+            if (record.fenced || record.leaving) {
+              this.#say(record.fenced ? "acknowledges on the device" : "writes leaving");
+            }
+          },
+          tear: (device: SharedDevice) => device.putHeartbeat(nodeID, GARBAGE),
+          readBack: null,
+        };
+        const done = (error: string | null): void =>
+          this.whenRunning(() =>
+            answer(error === null ? { ok: true, reply: null } : failed(error)),
+          );
+        this.worker.submit({ read: null, write, done }, urgency === "urgent" ? urgency : undefined);
+      },
+      readRegions: (answer) => this.#readRegions(answer),
+    };
+  }
+
+  #readPass(nodeID: number, answer: Parameters<AgentDevice["readPass"]>[1]): void {
     const { boot, world } = this;
     const { path } = boot.machine;
-    const { nodeID } = this.state.config;
     let header = world.device.header;
     let fence: FenceSlot = { kind: "empty" };
     let heartbeat: HeartbeatSlot = { kind: "empty" };
@@ -447,30 +364,17 @@ export class AgentProcess {
       },
       done: (error) =>
         this.#onWorker(() => {
-          this.dispatch(
-            error === null
-              ? {
-                  type: "pass-read",
-                  pass,
-                  header,
-                  fence,
-                  heartbeat,
-                  samePath: true,
-                  uptimeMs: Math.floor(boot.livedMs()),
-                  wallNs: this.wallNs(),
-                }
-              : { type: "pass-failed", pass, error },
-          );
+          const uptimeMs = Math.floor(boot.livedMs());
+          const wallNs = this.wallNs();
+          const reply = { header, fence, heartbeat, samePath: true, uptimeMs, wallNs };
+          this.whenRunning(() => answer(error === null ? { ok: true, reply } : failed(error)));
         }),
     });
   }
 
-  #readRegions(): void {
+  #readRegions(answer: Parameters<AgentDevice["readRegions"]>[0]): void {
     const { boot } = this;
-    const at = (): { readonly livedMs: number; readonly rawMs: number } => ({
-      livedMs: boot.livedMs(),
-      rawMs: boot.rawMs(),
-    });
+    const at = (): Instant => ({ livedMs: boot.livedMs(), rawMs: boot.rawMs() });
     const started = at();
     let between = started;
     let heartbeats = NO_HEARTBEATS;
@@ -486,47 +390,24 @@ export class AgentProcess {
         }
       },
       done: (error) => {
-        const ended = at();
+        const heartbeatsTimes = around(started, between);
+        const fencesTimes = around(between, at());
         this.whenRunning(() => {
           if (error !== null) {
-            this.#receive({ type: "regions-failed", error });
+            answer(failed(error));
             return;
           }
-          this.watchingSinceMs ??= between.livedMs;
-          this.#receive({
-            type: "heartbeats-read",
-            reading: { startedMs: started.livedMs, endedMs: between.livedMs, slots: heartbeats },
-          });
-          this.#receive({
-            type: "fences-read",
-            reading: { startedMs: between.livedMs, endedMs: ended.livedMs, slots: fences },
-          });
-          if (this.alive) {
-            this.#sight(
-              { startedMs: started.rawMs, endedMs: between.rawMs, slots: heartbeats },
-              { startedMs: between.rawMs, endedMs: ended.rawMs, slots: fences },
-            );
-          }
+          this.#sightMs = boot.livedMs();
+          answer({ ok: true, reply: { heartbeats, fences, heartbeatsTimes, fencesTimes } });
         });
       },
     });
   }
 
-  /** Where the machine never slept both clocks are one, and so are both sightings. */
-  #sight(heartbeats: HeartbeatsReading, fences: FencesReading): void {
-    const { boot, state, fencers } = this;
-    this.#sightMs = boot.livedMs();
-    fencers.sight(
-      boot.suspendedMs === 0
-        ? state.sightings
-        : sightFences(sightHeartbeats(fencers.sightings, heartbeats), fences),
-    );
-  }
-
   /** Between two looks at the device, where a finer rhythm would have more. */
   reportFencing(): void {
     if (this.isOnTime(this.boot.livedMs() - this.#sightMs)) {
-      this.fencers.report();
+      this.driver.fencers.report();
     }
   }
 
@@ -557,31 +438,6 @@ export class AgentProcess {
         );
       }
     }
-  }
-
-  #write(
-    record: HeartbeatRecord,
-    urgency: "urgent" | undefined,
-    answer: (error: string | null) => AgentEvent,
-  ): void {
-    const { nodeID } = this.state.config;
-    this.worker.submit(
-      {
-        read: null,
-        write: {
-          land: (device) => {
-            device.putHeartbeat(nodeID, heartbeatSlot(record));
-            if (record.fenced || record.leaving) {
-              this.#say(record.fenced ? "acknowledges on the device" : "writes leaving");
-            }
-          },
-          tear: (device) => device.putHeartbeat(nodeID, GARBAGE),
-          readBack: null,
-        },
-        done: (error) => this.dispatch(answer(error)),
-      },
-      urgency,
-    );
   }
 
   wallNs(): bigint {
@@ -623,4 +479,19 @@ export class AgentProcess {
   #say(what: string): void {
     this.world.say?.(`${this.boot.machine.nodeName} agent ${what}`);
   }
+}
+
+type Instant = { readonly livedMs: number; readonly rawMs: number };
+
+function around(started: Instant, ended: Instant): DualTimes {
+  return {
+    startedLivedMs: started.livedMs,
+    endedLivedMs: ended.livedMs,
+    startedRawMs: started.rawMs,
+    endedRawMs: ended.rawMs,
+  };
+}
+
+function failed(error: string): { readonly ok: false; readonly error: string } {
+  return { ok: false, error };
 }

@@ -27,21 +27,24 @@ export class RunMemory {
     return memory;
   }
 
-  /** False = it could not be written, or another device owns the host in this boot. */
-  keepFirstRead(deviceUUID: string, messages: readonly BareMessageKey[]): boolean {
-    if (!this.writable || (this.#deviceUUID !== null && this.#deviceUUID !== deviceUUID)) {
-      return false;
+  /** @throws Error where another device owns the host in this boot */
+  keepFirstRead(deviceUUID: string, messages: readonly BareMessageKey[]): void {
+    this.#requireWritable();
+    if (this.#deviceUUID !== null && this.#deviceUUID !== deviceUUID) {
+      throw new Error("OWNED");
     }
     this.#deviceUUID = deviceUUID;
     this.#firstRead ??= messages;
-    return true;
   }
 
-  keepMark(mark: LatchMark): boolean {
-    if (this.writable) {
-      this.mark ??= mark;
-    }
-    return this.writable;
+  keepMark(mark: LatchMark): void {
+    this.#requireWritable();
+    this.mark ??= mark;
+  }
+
+  recordSlot(nodeID: number): void {
+    this.#requireWritable();
+    this.slot = nodeID;
   }
 
   forgetUncleanStarts(): void {
@@ -52,11 +55,18 @@ export class RunMemory {
     this.#unconfirmedWrite = true;
   }
 
-  endInOrder({ released }: { readonly released: boolean }): void {
+  endInOrder(): void {
     this.#unclean = 0;
     this.#running = false;
-    if (released) {
-      this.#deviceUUID = null;
+  }
+
+  disown(): void {
+    this.#deviceUUID = null;
+  }
+
+  #requireWritable(): void {
+    if (!this.writable) {
+      throw new Error("EROFS");
     }
   }
 }

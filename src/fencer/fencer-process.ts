@@ -9,7 +9,7 @@ import type { LineLogger } from "../program/line-logger.ts";
 import { createFencerHost } from "../fencing/driver/fencer-host.ts";
 import { narrateFencer } from "../fencing/driver/fencer-narration.ts";
 import { fenceDevice } from "../fencing/shell/fence-device.ts";
-import { sightRegions } from "../fencing/shell/region-sightings.ts";
+import { sightRegions } from "../fencing/driver/region-sightings.ts";
 import { hostClock } from "../platform/host-clock.ts";
 import { fencerNameOf } from "../api/fencer-name.ts";
 import { parseSBDNode, SBD_NODE } from "../api/sbd-node.ts";

@@ -13,3 +13,19 @@ export type RegionReading<Slot> = {
 
 export type HeartbeatsReading = RegionReading<HeartbeatSlot>;
 export type FencesReading = RegionReading<FenceSlot>;
+
+/** One read of both regions after each other. */
+export type RegionsRead = {
+  readonly heartbeats: ReadonlyMap<number, HeartbeatSlot>;
+  readonly fences: ReadonlyMap<number, FenceSlot>;
+  readonly heartbeatsTimes: DualTimes;
+  readonly fencesTimes: DualTimes;
+};
+
+/** Around one read, on both clocks. */
+export type DualTimes = {
+  readonly startedLivedMs: number;
+  readonly endedLivedMs: number;
+  readonly startedRawMs: number;
+  readonly endedRawMs: number;
+};

@@ -1,3 +1,4 @@
+import type { RegionsRead } from "../observation/region-reading.ts";
 import type { HeaderSlot } from "../protocol/device-header.ts";
 import type { FenceRecord, FenceSlot } from "../protocol/fence-record.ts";
 import type { HeartbeatRecord, HeartbeatSlot } from "../protocol/heartbeat-record.ts";
@@ -27,24 +28,11 @@ export type DeviceReply = {
     readonly wallNs: bigint;
   };
   "write-heartbeat": Record<string, never>;
-  "read-regions": {
-    readonly heartbeats: ReadonlyMap<number, HeartbeatSlot>;
-    readonly fences: ReadonlyMap<number, FenceSlot>;
-    readonly heartbeatsTimes: DualTimes;
-    readonly fencesTimes: DualTimes;
-  };
+  "read-regions": RegionsRead;
   "write-fence": { readonly readBack: FenceSlot; readonly endedRawMs: number };
   "replace-fence": {
     readonly replaced: boolean;
     readonly readBack: FenceSlot;
     readonly endedRawMs: number;
   };
-};
-
-/** Around one read, on both clocks. */
-export type DualTimes = {
-  readonly startedLivedMs: number;
-  readonly endedLivedMs: number;
-  readonly startedRawMs: number;
-  readonly endedRawMs: number;
 };

@@ -9,10 +9,11 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 
+import type { DualTimes } from "../observation/region-reading.ts";
 import { sameFenceSlot } from "../observation/sightings.ts";
 import type { FenceRecord, FenceSlot } from "../protocol/fence-record.ts";
 import type { HeartbeatSlot } from "../protocol/heartbeat-record.ts";
-import type { DeviceReply, DeviceRequest, DualTimes } from "./device-request.ts";
+import type { DeviceReply, DeviceRequest } from "./device-request.ts";
 import { hostClock } from "./host-clock.ts";
 import { openSlotDevice, type SlotDevice } from "./slot-device.ts";
 import { changesBetween, type SlotChanges } from "../protocol/slot-memory.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import type { AgentStatus } from "../shell/api-message.ts";
+import type { AgentStatus } from "../driver/api-message.ts";
 import { eventsBetween } from "./agent-events.ts";
 import { armedAgent } from "./testing/agent-status-for-tests.ts";
 

@@ -1,5 +1,5 @@
 import type { EventType } from "../../kube/event-recorder.ts";
-import type { AgentStatus } from "../shell/api-message.ts";
+import type { AgentStatus } from "../driver/api-message.ts";
 
 /** Something about the own node that its administrator wants to know. */
 export type AgentEvent = {

@@ -2,7 +2,7 @@ import { Counter, Gauge, type Registry } from "prom-client";
 
 import { createMetricsRegistry } from "../../program/metrics-registry.ts";
 
-import type { AgentStatus } from "../shell/api-message.ts";
+import type { AgentStatus } from "../driver/api-message.ts";
 
 /** The numbers of one agent, as Prometheus reads them. */
 export type AgentMetrics = {

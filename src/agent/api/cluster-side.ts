@@ -7,7 +7,7 @@ import { parseOnce } from "../../kube/parse-once.ts";
 import { listObjects } from "../../kube/read-objects.ts";
 import { resourceTypeOf } from "../../kube/resource-type.ts";
 import type { LogLevel } from "../../program/log-level.ts";
-import type { AgentStatus, FromCore, ToCore } from "../shell/api-message.ts";
+import type { AgentStatus, FromCore, ToCore } from "../driver/api-message.ts";
 import { eventsBetween } from "./agent-events.ts";
 import { apiTimeoutMs } from "./api-timeout.ts";
 import { createFencerSide } from "./fencer-side.ts";

@@ -1,6 +1,6 @@
 import net from "node:net";
 
-import type { FromCore, ToCore } from "../shell/api-message.ts";
+import type { FromCore, ToCore } from "../driver/api-message.ts";
 import { readLines } from "../shell/line-socket.ts";
 
 /** The way to the core process. */

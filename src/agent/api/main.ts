@@ -9,7 +9,7 @@ import { KubeConfigError, loadKubeConfig } from "../../kube/kube-config.ts";
 import { STATE_DIRECTORY_DEFAULT } from "../../platform/host-state.ts";
 import { setNiceness, setOomScoreAdjustment } from "../../platform/realtime.ts";
 import { readAgentOptions, type AgentOptions } from "../shell/agent-options.ts";
-import type { ToCore } from "../shell/api-message.ts";
+import type { ToCore } from "../driver/api-message.ts";
 import { API_SOCKET } from "../shell/api-socket.ts";
 import { createLineLogger, type LineLogger } from "../../program/line-logger.ts";
 import { createAgentMetrics, STATUS_STALE_MS } from "./agent-metrics.ts";

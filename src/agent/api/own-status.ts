@@ -1,6 +1,6 @@
 import type { SBDNode, SBDNodeStatus } from "../../api/sbd-node.ts";
 import { textAt, type KubeObject } from "../../kube/kube-object.ts";
-import type { AgentStatus } from "../shell/api-message.ts";
+import type { AgentStatus } from "../driver/api-message.ts";
 
 /** The part of an SBDNode's status that its agent reports; null removes what is not so any more. */
 export type OwnStatus = {

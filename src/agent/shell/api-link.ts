@@ -1,4 +1,4 @@
-import type { FromCore, ToCore } from "./api-message.ts";
+import type { FromCore, ToCore } from "../driver/api-message.ts";
 import type { LineLogger } from "../../program/line-logger.ts";
 import { listenForLines } from "./line-socket.ts";
 

@@ -15,34 +15,14 @@ import { watchdogFacts } from "../../platform/watchdog-facts.ts";
 import { inspectWatchdog } from "../../platform/watchdog-inspection.ts";
 import { toNs } from "../../platform/host-clock.ts";
 import type { WatchdogInspection } from "../agent-config.ts";
+import type { AgentWatchdog } from "../driver/agent-ports.ts";
 
-/** The watchdog and its petter, as the core's effects name them. */
-export type WatchdogControl = {
-  /** Opens, sets the timeout, reads back what the driver says of it and of itself. Pets. */
-  open(timeoutSeconds: number): {
-    readonly reportedSeconds: number | null;
-    readonly options: number | null;
-  };
-  startPetter(periodMs: number, deadlineMs: number, selfFence: boolean): void;
-  pushDeadline(deadlineMs: number): void;
-  latch(): void;
-  /**
-   * Once latched: sets the timeout, reads it back and pets once. Returns what the driver reports.
-   *
-   * @throws WatchdogError `TIMEOUT_REFUSED` where the driver does not take it and was left as it was;
-   *   another code after any other failure
-   */
-  shorten(timeoutSeconds: number): number;
-  release(): void;
-  /** Sets the longest timeout and leaves it ticking. */
-  stretch(): void;
-};
-
+/** The kernel's watchdog device at `path`, and the native petter of this process. */
 export function createWatchdogControl(
   path: string,
   hostRoot: string,
   sysrq: Sysrq | null,
-): WatchdogControl {
+): AgentWatchdog {
   let device: WatchdogDevice | null = null;
 
   function held(): WatchdogDevice {
@@ -78,12 +58,22 @@ export function createWatchdogControl(
     shorten(timeoutSeconds) {
       // A keepalive that began before the latch may still reach the hardware, at any time.
       if (latchPetter() === "pet-in-driver") {
-        throw new WatchdogError("BUSY", "A keepalive is blocked in the watchdog's driver");
+        const error = "A keepalive is blocked in the watchdog's driver";
+        return { ok: false, refused: false, error };
       }
-      held().setTimeout(timeoutSeconds);
-      const reportedSeconds = held().getTimeout();
-      held().pet();
-      return reportedSeconds;
+      try {
+        held().setTimeout(timeoutSeconds);
+        const reportedSeconds = held().getTimeout();
+        held().pet();
+        return { ok: true, reportedSeconds };
+      } catch (error) {
+        const refused = error instanceof WatchdogError && error.code === "TIMEOUT_REFUSED";
+        return {
+          ok: false,
+          refused,
+          error: error instanceof Error ? error.message : String(error),
+        };
+      }
     },
     release() {
       if (petterStats().running) {
@@ -100,6 +90,10 @@ export function createWatchdogControl(
         trySetTimeout(held(), longest);
       }
       held().closeWithoutRelease();
+    },
+    petCounts() {
+      const { pets, petErrors } = native.petterStats();
+      return { pets, petErrors };
     },
   };
 }
@@ -120,12 +114,6 @@ export function lookAtWatchdog(path: string, hostRoot: string): WatchdogInspecti
     }
     throw error;
   }
-}
-
-/** For reports: pets so far in this process. */
-export function petCounts(): { readonly pets: number; readonly petErrors: number } {
-  const { pets, petErrors } = native.petterStats();
-  return { pets, petErrors };
 }
 
 /** Some drivers cannot set it; what they report back is what counts. */

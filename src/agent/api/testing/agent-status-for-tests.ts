@@ -1,4 +1,4 @@
-import type { AgentStatus } from "../../shell/api-message.ts";
+import type { AgentStatus } from "../../driver/api-message.ts";
 
 export const BOOT_ID = "8c1d4c6e-93e0-4b9b-9c5a-0a6b3b1f7e21";
 export const OTHER_BOOT_ID = "2b0e3a50-7f53-4f1e-8a55-6d0d35a1c902";
