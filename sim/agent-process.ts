@@ -64,8 +64,8 @@ export class AgentProcess {
       asked: askedIn(machine.world.schedule),
       owner: OWNER,
       detectOnly: machine.hardware.detectOnly,
-      rebootMethod: "panic",
-      watchdogSurvivesReboot: false,
+      rebootMethod: machine.hardware.rebootMethod,
+      watchdogSurvivesReboot: !machine.hardware.stopOnReboot,
       acceptUnverifiedWatchdogs: false,
       watchdog: this.#inspectWatchdog(),
       memory: boot.run.beginStart(),
@@ -286,7 +286,9 @@ export class AgentProcess {
 
   #reboot(method: RebootMethod): void {
     this.#say(`reboots: ${method}`);
-    if (this.boot.guard.sysrqWorks) {
+    if (method === "systemctl-reboot") {
+      this.boot.shutDown();
+    } else if (this.boot.guard.sysrqWorks) {
       this.boot.machine.die("sysrq-b by its agent");
     }
   }

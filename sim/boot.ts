@@ -10,6 +10,7 @@ import { RunMemory } from "./run-memory.ts";
 const FIRST_RESTART_MS = 1_000;
 const SLOT_AGAIN_AFTER_MS = 1_000;
 const LOOK_AT_DEVICE_AFTER_MS = 3_000;
+const SHUTDOWN_MS = 200;
 /** Within the slack of every contract. */
 const SLEEP_MS_MAX = 1_000;
 const BACKOFF_MS = 10_000;
@@ -36,7 +37,7 @@ export class Boot {
   /** True time that the unslewed clock, or every clock, has missed. */
   suspendedMs = 0;
   pausedMs = 0;
-  /** The kernel shuts down and hangs: workloads still write, nobody pets. */
+  /** The kernel shuts down, or hangs in it: workloads still write. */
   shuttingDown = false;
   /** A fault outside the claim has taken it beyond T + 2W, as was to be shown. */
   beyondBounds = false;
@@ -194,6 +195,31 @@ export class Boot {
         : Math.min(BACKOFF_MS * 2 ** (this.#restarts - 1), BACKOFF_MS_MAX);
     this.#restarts += 1;
     this.startAgent(delayMs);
+  }
+
+  /**
+   * reboot(2): the kernel's notifier may stop the watchdog, and then devices are shut down, which a disk
+   * that hangs holds up. Programs run on meanwhile.
+   */
+  shutDown(): void {
+    const { world, hardware, path } = this.machine;
+    const finish = (): void => {
+      if (!this.alive) {
+        return;
+      }
+      if (world.timeline.nowMs < path.hungUntil()) {
+        world.timeline.at(path.hungUntil(), finish);
+        return;
+      }
+      this.machine.die("reboot(2) for its agent");
+    };
+    if (!this.shuttingDown) {
+      this.shuttingDown = true;
+      if (hardware.stopOnReboot) {
+        this.guard.stopByKernel();
+      }
+      world.timeline.after(SHUTDOWN_MS, finish);
+    }
   }
 
   freeze(forMs: number): void {

@@ -173,7 +173,7 @@ function injectIntoMachine(world: World, machine: Machine, fault: Fault): void {
       agent?.replaceWorker();
       return;
     case "rollout":
-      agent?.whenRunning(agent.driver.terminate);
+      agent?.whenRunning(() => agent.driver.terminate());
       machine.agentAwayUntilMs = nowMs + NEW_POD_AFTER_MS;
       return restore(() => agent?.kill());
     case "slot-move":

@@ -1,3 +1,4 @@
+import type { RebootMethod } from "../src/agent/effect.ts";
 import type { WatchdogFacts } from "../src/timing/watchdog-effect.ts";
 import type { Random } from "./random.ts";
 import type { Schedule } from "./schedule.ts";
@@ -11,6 +12,9 @@ export type Hardware = {
   /** From reset to the first process. */
   readonly bootMs: number;
   readonly detectOnly: boolean;
+  readonly rebootMethod: RebootMethod;
+  /** The kernel's reboot notifier stops the watchdog. */
+  readonly stopOnReboot: boolean;
 };
 
 export type WatchdogHardware = {
@@ -38,6 +42,8 @@ export function chooseHardware(random: Random, schedule: Schedule): Hardware {
     sysrqWorks: random.chance(0.5),
     bootMs: Math.round(random.pick([3_000, random.between(5_000, 60_000), 180_000])),
     detectOnly: random.chance(0.02),
+    rebootMethod: random.chance(0.2) ? "systemctl-reboot" : "panic",
+    stopOnReboot: random.chance(0.7),
   };
 }
 
@@ -48,6 +54,8 @@ function plainHardware(): Hardware {
     sysrqWorks: true,
     bootMs: 20_000,
     detectOnly: false,
+    rebootMethod: "panic",
+    stopOnReboot: true,
   };
 }
 

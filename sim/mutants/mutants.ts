@@ -64,12 +64,7 @@ export const MUTANTS: readonly Mutant[] = [
         file: `${AGENT}/agent.ts`,
         find: "      return tick(state, nowMs);",
         replace:
-          "      return state.watchdog.kind === 'closed' && state.life.kind === 'serving' && state.config.watchdog.kind === 'present' && state.config.watchdog.ticking ? { state: { ...state, watchdog: { kind: 'opening', canArm: true, factor: 1 } }, effects: [{ type: 'open-watchdog', timeoutSeconds: 0 }] } : tick(state, nowMs);",
-      },
-      {
-        file: "sim/agent-process.ts",
-        find: "guard.set(effect.timeoutSeconds, nowMs)",
-        replace: "guard.set(effect.timeoutSeconds || guard.timeoutSeconds, nowMs)",
+          "      return state.watchdog.kind === 'closed' && state.life.kind === 'serving' && state.config.watchdog.kind === 'present' && state.config.watchdog.ticking ? { state: { ...state, watchdog: { kind: 'opening', canArm: true, factor: 1 } }, effects: [{ type: 'open-watchdog', timeoutSeconds: 60, notAfterMs: Infinity }] } : tick(state, nowMs);",
       },
     ],
     hint: { pattern: "crash-loop", promise: "rough" },
@@ -128,10 +123,9 @@ export const MUTANTS: readonly Mutant[] = [
     says: "reboots by reboot(2), whose notifier stops the watchdog, and then hangs on the dead disk",
     patches: [
       {
-        file: "sim/agent-process.ts",
-        find: "    if (this.boot.guard.sysrqWorks) {",
-        replace:
-          "    this.boot.guard.stopByKernel();\n    if (this.boot.machine.path.hungUntil() > this.world.timeline.nowMs || !this.boot.guard.sysrqWorks) {\n      this.boot.shuttingDown = true;\n      return;\n    }\n    if (this.boot.guard.sysrqWorks) {",
+        file: `${AGENT}/latching.ts`,
+        find: "(config.watchdogSurvivesReboot || nothingTicks(state))",
+        replace: "(config.watchdogSurvivesReboot || nothingTicks(state) || first)",
       },
     ],
     hint: { weights: { request: 10, "path-hang": 10, "sysrq-broken": 10 }, promise: "rough" },
@@ -368,10 +362,10 @@ export const MUTANTS: readonly Mutant[] = [
     says: "an agent starts with a clean slot: the message that came while it was away is gone",
     patches: [
       {
-        file: "sim/agent-process.ts",
-        find: "    this.world.coverage.agentStarted(this.state);",
+        file: `${AGENT}/driver/agent-driver.ts`,
+        find: 'hear(read, (reply) => ({ type: "pass-read", pass, ...reply }), failedPass(pass)),',
         replace:
-          "    this.world.coverage.agentStarted(this.state);\n    if (this.boot.machine.path.device === this.world.device) { this.world.device.putFence(this.state.config.nodeID, { kind: 'empty' }); }",
+          "hear(read, (reply) => { if (pass > 1 || reply.fence.kind !== 'fence') { return { type: 'pass-read', pass, ...reply }; } device.writeFence({ ...reply.fence.record, reason: 0 }, () => undefined); return { type: 'pass-read', pass, ...reply, fence: { kind: 'empty' } }; }, failedPass(pass)),",
       },
       {
         file: `${FENCING}/message-writing.ts`,
@@ -401,10 +395,10 @@ export const MUTANTS: readonly Mutant[] = [
     says: "one slot for both: the next heartbeat overwrites the message, and nobody looks again",
     patches: [
       {
-        file: "sim/agent-process.ts",
-        find: "            device.putHeartbeat(nodeID, heartbeatSlot(record));",
+        file: `${AGENT}/driver/agent-driver.ts`,
+        find: '        device.writeHeartbeat(record, "in-turn", (written) =>',
         replace:
-          "            device.putHeartbeat(nodeID, heartbeatSlot(record));\n            if (!record.fenced) { device.putFence(nodeID, { kind: 'empty' }); }",
+          "        device.readFence(config.nodeID, (read) => { if (read.ok && read.reply.kind === 'fence') { device.writeFence({ ...read.reply.record, reason: 0 }, () => undefined); } });\n        device.writeHeartbeat(record, \"in-turn\", (written) =>",
       },
       {
         file: `${FENCING}/message-writing.ts`,
@@ -588,9 +582,9 @@ export const MUTANTS: readonly Mutant[] = [
     says: "vouches for itself by an answer that is older than it thinks",
     patches: [
       {
-        file: "sim/agent-api.ts",
-        find: "isOpenAgainst(request, nodeName, bootID)).length",
-        replace: "isOpenAgainst(request, nodeName, bootID)).length * 0",
+        file: `${AGENT}/vouching.ts`,
+        find: "if (openRequests !== 0) {",
+        replace: "if (openRequests < 0) {",
       },
     ],
     hint: {

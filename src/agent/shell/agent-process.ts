@@ -63,9 +63,9 @@ export function runAgent(options: AgentProcessOptions): void {
       agent.receive(message);
     }
   });
-  process.on("SIGTERM", agent.terminate);
-  process.on("SIGINT", agent.terminate);
-  setInterval(agent.tick, TICK_MS);
+  process.on("SIGTERM", () => agent.terminate());
+  process.on("SIGINT", () => agent.terminate());
+  setInterval(() => agent.tick(), TICK_MS);
 }
 
 function agentDevice(worker: DiskWorker): AgentDevice {
