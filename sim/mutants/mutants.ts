@@ -124,8 +124,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: `${AGENT}/latching.ts`,
-        find: "(config.watchdogSurvivesReboot || nothingTicks(state))",
-        replace: "(config.watchdogSurvivesReboot || nothingTicks(state) || first)",
+        find: "(watchdogSurvivesReboot || nothingTicks(state))",
+        replace: "true",
       },
     ],
     hint: { weights: { request: 10, "path-hang": 10, "sysrq-broken": 10 }, promise: "rough" },
