@@ -30,15 +30,14 @@ export function whyNotOwned(header: DeviceOwner, owner: DeviceOwner | null): str
   if (header.configUID === NIL_UUID || header.clusterUID === NIL_UUID) {
     return (
       `the device header names no SBDConfig and no cluster, so another cluster may use this device ` +
-      `too. Give the SBDConfig a blank device, which the operator initialises; or, where nothing ` +
-      `else uses this one, initialise it again with sbdctl device init --force --config-uid ` +
+      `too. Where nothing else uses it, initialise it again with sbdctl device init --force --config-uid ` +
       `${owner.configUID} --cluster-uid ${owner.clusterUID}`
     );
   }
   return header.clusterUID === owner.clusterUID
     ? `the device belongs to the SBDConfig with UID ${header.configUID} of this cluster, not to ` +
         `${owner.configUID}. One device serves one SBDConfig: give this one a PVC of its own; if the ` +
-        `other was deleted, see the SBDConfig's condition DeviceReady`
+        `other was deleted, initialise the device for this one with sbdctl device init`
     : `the device belongs to the cluster with UID ${header.clusterUID}, not to this one ` +
         `(${owner.clusterUID}), whose nodes would be fenced as its own. Give the SBDConfig a PVC that ` +
         `no other cluster uses`;
