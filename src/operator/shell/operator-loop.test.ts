@@ -12,7 +12,7 @@ import { until } from "../../kube/testing/until.ts";
 import { startApiServer, type ApiServer } from "../../testing/apiserver/start-api-server.ts";
 import { runOperatorLoop, type OperatorLoop } from "./operator-loop.ts";
 
-const CRDS = fileURLToPath(new URL("../../../deploy/crds/", import.meta.url));
+const CRDS = fileURLToPath(new URL("../../../deploy/base/crds/", import.meta.url));
 const NODES = ["worker-1", "worker-2", "worker-3", "worker-4", "worker-5"] as const;
 const BEAT_MS = 500;
 
