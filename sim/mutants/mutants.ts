@@ -599,7 +599,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: `${AGENT}/vouching.ts`,
-        find: "    return pushDeadline(vouched, event.startedMs + device.timing.timeoutMs);",
+        find: "    return pushDeadline(vouched, startedMs + device.timing.timeoutMs);",
         replace:
           "    return pushDeadline(vouched, (state.deadlineMs ?? 0) + device.timing.timeoutMs);",
       },
