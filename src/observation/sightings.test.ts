@@ -163,6 +163,7 @@ test("an acknowledgement is dated by reads that showed something else in its slo
   assert.deepEqual(sightings.heartbeats.get(NODE_ID)?.boots[0]?.acknowledgement, {
     epoch: 7,
     armed: true,
+    watchdogMs: 15_000,
     seenMs: 2_001,
     notBeforeMs: 999,
   });
