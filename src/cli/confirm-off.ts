@@ -290,7 +290,7 @@ function nextStep({ request }: Confirmable): string {
 
 function apiTrouble({ code, message }: KubeError): string {
   const todo =
-    code === "REFUSED"
+    code === "FORBIDDEN" || code === "UNAUTHORIZED"
       ? "ClusterRole sbd-confirm-off has the rights that this takes."
       : "Run the command again; a word that was recorded is not recorded twice.";
   return `The API server did not do what was asked: ${message}. ${todo}`;
