@@ -30,11 +30,22 @@ before(() => {
   writeChart(chart);
 });
 
+/** Without a cluster helm assumes a version of its own, which `kubeVersion` may refuse. */
 function template(...more: readonly string[]): RenderedObject[] {
   return objectsOf(
     execFileSync(
       helm,
-      ["template", "sbd-operator", chart, "--namespace", "sbd-system", "--include-crds", ...more],
+      [
+        "template",
+        "sbd-operator",
+        chart,
+        "--namespace",
+        "sbd-system",
+        "--include-crds",
+        "--kube-version",
+        "1.30.0",
+        ...more,
+      ],
       { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], maxBuffer: 2 ** 26 },
     ),
   );
