@@ -153,7 +153,7 @@ export class Boot {
    */
   #findSlot(): number | null {
     const { machine, run } = this;
-    const { world, nodeName, label, path } = machine;
+    const { world, nodeName, machineID, path } = machine;
     const { nowMs } = world.timeline;
     if (run.slot !== null) {
       return run.slot;
@@ -170,7 +170,7 @@ export class Boot {
       nowMs - this.#awaitsSlotSinceMs >= LOOK_AT_DEVICE_AFTER_MS &&
       nowMs >= path.hungUntil() &&
       !path.fails(nowMs);
-    return reads ? slotOnDevice(path.device.heartbeats, { nodeName, machineID: label }) : null;
+    return reads ? slotOnDevice(path.device.heartbeats, { nodeName, machineID }) : null;
   }
 
   /** The agent's process is gone: the kernel closes what it held, and the kubelet starts another. */

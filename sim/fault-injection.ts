@@ -86,6 +86,9 @@ export function injectFault(
     case "two-machines":
     case "two-kubelets":
       return reprovision(world, fault, machine);
+    case "vm-clone":
+    case "vm-clone-beside":
+      return startAgain(world, fault, machine);
     default:
       return injectIntoMachine(world, machine, fault);
   }
@@ -362,6 +365,34 @@ function confirmOff(world: World, machine: Machine): void {
   };
   const untilMs = world.timeline.nowMs + CONFIRM_WITHIN_MS;
   look();
+}
+
+/**
+ * As a hypervisor's HA does that has lost sight of a host: the same ID and name, another machine. Of a
+ * boot that no watchdog ends nothing could be proven, so that is left out.
+ */
+function startAgain(world: World, fault: Fault, old: Machine): void {
+  const { timeline } = world;
+  const isBeside = fault.kind === "vm-clone-beside";
+  if (!isBeside && old.boot?.armed !== true) {
+    return;
+  }
+  world.workloads.excuse(old.nodeName);
+  old.keepOff();
+  if (!isBeside) {
+    const storageGoneMs = fault.detail === 0 ? FOR_GOOD_MS : timeline.nowMs + 3 * fault.forMs;
+    old.agentCutUntilMs = FOR_GOOD_MS;
+    old.kubeletCutUntilMs = FOR_GOOD_MS;
+    old.path.hungUntilMs = Math.max(old.path.hungUntilMs, storageGoneMs);
+  }
+  const again = new Machine(world, {
+    label: `m${world.machines.length + 1}`,
+    machineID: old.machineID,
+    node: fault.node,
+    hardware: old.hardware,
+  });
+  world.machines.push(again);
+  again.powerOn(Math.max(1, fault.forMs));
 }
 
 /** The same word for each request that has none yet. */

@@ -15,6 +15,7 @@ import type { Schedule } from "./schedule.ts";
  * - `dumb-reboot`     reboots before it is ordered dead, and its agent does not come back
  * - `true-word`       reboots before it is ordered dead, its agent is late, and an administrator says,
  *                     truly, that the boot before is off
+ * - `started-twice`   its hypervisor starts it again while it runs on in the dark, and somebody wants it dead
  * - `leave-in-haste`  a rollout reaches it without storage, and somebody wants it dead
  * - `leave-unheard`   its `leaving` is lost, its next agent late, and somebody wants it dead
  * - `two-requests`    one request is deleted while another waits by a message not read yet
@@ -102,6 +103,11 @@ const PATTERNS = {
       [random.between(35_000, backMs), "confirm-true-word"],
     ];
   },
+  "started-twice": ({ random, schedule }: Draw): Step[] => [
+    [0, "vm-clone", random.between(1_000, 10_000 + schedule.timeoutMs * 0.5), random.whole(0, 1)],
+    [random.between(-5_000, 20_000), "request"],
+    ...(random.chance(0.5) ? [[0, "sysrq-broken"] as Step] : []),
+  ],
   "leave-in-haste": ({ random, schedule, msgwaitMs }: Draw): Step[] => [
     [0, random.pick(["path-hang", "path-eio"] as const), msgwaitMs * 4],
     [schedule.timeoutMs * random.between(0.05, 0.8), "rollout", 30_000],

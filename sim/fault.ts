@@ -75,6 +75,14 @@ export const FAULTS = {
     "another machine takes the node's name, and the old one runs on: its kubelet is cut off, its " +
       "storage comes back",
   ),
+  "vm-clone": inside(
+    "the node's virtual machine is started a second time after `for`, while the old one, without network, " +
+      "runs on; detail 0: its storage is gone, 1: it comes back after a while",
+    "storage",
+  ),
+  "vm-clone-beside": outside(
+    "a clone with the node's name and machine ID is started beside it; both kubelets speak for the Node",
+  ),
   "wall-step": inside("the wall clock steps by so many ms", "ms"),
   "network-cut": inside("neither kubelet nor agent of the node reach the API"),
   "agent-cut": inside("the node's agent does not reach the API"),

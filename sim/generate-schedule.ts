@@ -208,6 +208,7 @@ const USUAL_WEIGHTS: Readonly<Partial<Record<FaultKind, number>>> = {
   "confirm-off": 0.2,
   "confirm-true-word": 0.5,
   reprovision: 0.5,
+  "vm-clone": 0.7,
   "slot-move": 0.5,
   "run-readonly": 0.3,
   "contract-shorter": 0.2,
@@ -296,6 +297,7 @@ function chooseDetail(
     case "agent-stop":
       return random.whole(0, 1);
     case "reprovision":
+    case "vm-clone":
       return random.whole(0, 1);
     case "fence-write":
       return random.whole(1, 4);

@@ -15,6 +15,7 @@ export type Hardware = {
   readonly rebootMethod: RebootMethod;
   /** The kernel's reboot notifier stops the watchdog. */
   readonly stopOnReboot: boolean;
+  readonly virtual: boolean;
 };
 
 export type WatchdogHardware = {
@@ -44,6 +45,7 @@ export function chooseHardware(random: Random, schedule: Schedule): Hardware {
     detectOnly: random.chance(0.02),
     rebootMethod: random.chance(0.2) ? "systemctl-reboot" : "panic",
     stopOnReboot: random.chance(0.7),
+    virtual: random.chance(0.4),
   };
 }
 
@@ -56,6 +58,7 @@ function plainHardware(): Hardware {
     detectOnly: false,
     rebootMethod: "panic",
     stopOnReboot: true,
+    virtual: false,
   };
 }
 

@@ -9,6 +9,8 @@ export class Machine {
   readonly world: World;
   /** For traces and IDs: `m1`. */
   readonly label: string;
+  /** What DMI says: a clone's is its original's. */
+  readonly machineID: string;
   readonly nodeName: string;
   readonly hardware: Hardware;
   readonly path: DiskPath;
@@ -34,12 +36,14 @@ export class Machine {
     world: World,
     facts: {
       readonly label: string;
+      readonly machineID?: string;
       readonly node: number;
       readonly hardware: Hardware;
     },
   ) {
     this.world = world;
     this.label = facts.label;
+    this.machineID = facts.machineID ?? facts.label;
     this.nodeName = `worker-${facts.node}`;
     this.node = facts.node;
     this.hardware = facts.hardware;

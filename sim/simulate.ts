@@ -2,7 +2,7 @@ import { ApiStore } from "./api-store.ts";
 import { Coverage } from "./coverage.ts";
 import { printFault } from "./fault.ts";
 import { injectFault } from "./fault-injection.ts";
-import { chooseHardware } from "./hardware.ts";
+import { chooseHardware, type Hardware } from "./hardware.ts";
 import { Invariants, type Violation } from "./invariants.ts";
 import { KubeControllers } from "./kube-controllers.ts";
 import { Machine } from "./machine.ts";
@@ -91,6 +91,15 @@ export function simulate(schedule: Schedule, hear?: (line: string) => void): Run
   };
 }
 
+/** Only a virtual machine is started twice. */
+function withClones(hardware: Hardware, node: number, { faults }: Schedule): Hardware {
+  const isCloned = faults.some(
+    (fault) =>
+      fault.node === node && (fault.kind === "vm-clone" || fault.kind === "vm-clone-beside"),
+  );
+  return isCloned ? { ...hardware, virtual: true } : hardware;
+}
+
 function powerOn(world: World): void {
   const { schedule, api, machines } = world;
   const random = world.random("hardware");
@@ -99,7 +108,7 @@ function powerOn(world: World): void {
     const machine = new Machine(world, {
       label: `m${node}`,
       node,
-      hardware: chooseHardware(random, schedule),
+      hardware: withClones(chooseHardware(random, schedule), node, schedule),
     });
     machines.push(machine);
     api.createNode(machine.nodeName);

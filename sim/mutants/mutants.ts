@@ -757,6 +757,35 @@ export const MUTANTS: readonly Mutant[] = [
     hint: { pattern: "isolated-return", promise: "rough" },
   },
   {
+    name: "one-machine-id-is-one-machine",
+    says: "another boot of the machine ID dates a death, also where a hypervisor has started it twice",
+    patches: [
+      {
+        file: `${AGENT}/own-slot.ts`,
+        find: "(record.bootID === bootID || !virtual)",
+        replace: "(record.bootID === bootID || !virtual || virtual)",
+      },
+      {
+        file: `${FENCING}/rebooted.ts`,
+        find: "isVirtual(fence) ? lacksEndOfFirst(fence, later) : []",
+        replace: "isVirtual(fence) && later === null ? lacksEndOfFirst(fence, later) : []",
+      },
+    ],
+    hint: { pattern: "started-twice", promise: "rough" },
+  },
+  {
+    name: "clone-takes-the-slot-at-once",
+    says: "a virtual machine writes over another boot of its own ID without watching it for M",
+    patches: [
+      {
+        file: `${AGENT}/own-slot.ts`,
+        find: "(record.bootID === bootID || !virtual)",
+        replace: "(record.bootID === bootID || !virtual || virtual)",
+      },
+    ],
+    hint: { pattern: "started-twice", promise: "rough" },
+  },
+  {
     name: "any-boot-of-the-machine-may-be-told",
     says: "the kubelet may tell any boot of the machine: also one that runs pods since before the message",
     patches: [

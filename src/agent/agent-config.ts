@@ -9,6 +9,8 @@ export type AgentConfig = {
   readonly nodeID: number;
   readonly bootID: string;
   readonly machineID: string;
+  /** The machine is virtual, or may be: another one with its ID may run beside it. */
+  readonly virtual: boolean;
   /** 12 random hex digits; four more count the starts within the process. */
   readonly startSeed: string;
   /** What the administrator set, to be compared with the device header, which counts. */

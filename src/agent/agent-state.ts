@@ -130,7 +130,7 @@ export type Trouble = {
 export type OwnSlotState =
   /** Nothing written yet. */
   | { readonly kind: "unclaimed" }
-  /** Another machine's record stands there: it must stand still for M before we write. */
+  /** A record stands there that may be another machine's: it must stand still for M before we write. */
   | { readonly kind: "watching"; readonly foreign: ForeignBeat; readonly sinceMs: number }
   | { readonly kind: "claimed"; readonly foreign: ForeignBeat | null };
 

@@ -34,6 +34,7 @@ export function nextHeartbeat(
     sequence: state.sequence + 1,
     bootID: config.bootID,
     machineID: config.machineID,
+    virtual: config.virtual,
     startID: config.startSeed + state.starts.toString(16).padStart(4, "0"),
     nodeName: config.nodeName,
     uptimeMs: state.lastUptimeMs,

@@ -78,6 +78,7 @@ function build({ timeoutS, watchdogS, mode, driver, ...rest }: Machine): Host {
       lazy: false,
     }),
     stopOnReboot: rest.stopOnReboot,
+    virtual: false,
     sysrqRefused: rest.sysrqRefused,
     sysfsSilent: false,
     softNoboot: false,

@@ -14,7 +14,8 @@ export type OwnSlotVerdict = {
 /**
  * Judges the own heartbeat slot before it is written. One slot never has two live owners: another
  * machine's record must stand still for M before the first write, and one that moves under our
- * writes means that somebody else owns the slot too.
+ * writes means that somebody else owns the slot too. On a virtual machine another boot's record may be
+ * another machine's: a clone's, or that of the same one, started a second time while it runs on.
  */
 export function judgeOwnSlot(
   state: AgentState,
@@ -83,13 +84,20 @@ export function holdsLastWritten(state: AgentState, slot: HeartbeatSlot): boolea
   );
 }
 
-/** Another machine's, node's or a Go agent's heartbeat; null for our own machine's and for none. */
+/**
+ * Another machine's, node's or a Go agent's heartbeat, and on a virtual machine another boot's; null for
+ * our own machine's and for none.
+ */
 function foreignBeat(state: AgentState, slot: HeartbeatSlot): ForeignBeat | null {
-  const { machineID, nodeName, nodeID } = state.config;
+  const { machineID, nodeName, nodeID, bootID, virtual } = state.config;
   switch (slot.kind) {
     case "heartbeat": {
       const { record } = slot;
-      return record.machineID === machineID && record.nodeName === nodeName
+      const isOwn =
+        record.machineID === machineID &&
+        record.nodeName === nodeName &&
+        (record.bootID === bootID || !virtual);
+      return isOwn
         ? null
         : {
             who: `${record.nodeName} (machine ${record.machineID}, boot ${record.bootID})`,

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { readPass } from "../fencing/shell/device-pass.ts";
 import { hostClock } from "../platform/host-clock.ts";
-import { readBootID, readMachineID } from "../platform/host-identity.ts";
+import { isVirtualMachine, readBootID, readMachineID } from "../platform/host-identity.ts";
 import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
 import { deriveTiming } from "../timing/contract.ts";
 import { CliError } from "./cli-error.ts";
@@ -80,6 +80,7 @@ export async function startBeating(
       sequence,
       bootID,
       machineID,
+      virtual: isVirtualMachine(hostRoot),
       startID,
       nodeName,
       uptimeMs: Math.floor(hostClock.livedMs()),

@@ -87,17 +87,25 @@ export function otherBoots(fence: FenceCase): readonly BootSighting[] {
 }
 
 /**
- * Its beginning lies provably after the message, by its uptime; which proves nothing where machines
- * may be paused, since it stands still meanwhile. Bounds that contradict each other rest on something
- * that is not so.
+ * Its beginning lies after the message, by its uptime; which alone proves nothing where machines may be
+ * paused, since it stands still meanwhile. Bounds that contradict each other rest on something that is
+ * not so.
  */
-export function beganAfterMessage(fence: FenceCase, boot: BootSighting): boolean {
-  const { bootMinMs, bootMaxMs } = boot;
-  return (
-    fence.cluster?.pausableNodes !== "Refuse" &&
-    bootMinMs > countFromMs(fence) &&
-    bootMinMs <= bootMaxMs
-  );
+export function beganAfterMessage(
+  fence: FenceCase,
+  { bootMinMs, bootMaxMs }: BootSighting,
+): boolean {
+  return bootMinMs > countFromMs(fence) && bootMinMs <= bootMaxMs;
+}
+
+/**
+ * The target's machine is virtual, or no record tells that it is not. Then its ID is not one machine's:
+ * a hypervisor may start it a second time while it runs, so another boot says nothing of the first.
+ */
+export function isVirtual(fence: FenceCase): boolean {
+  const addressed = addressedBoot(fence);
+  const known = [...(addressed === undefined ? [] : [addressed]), ...otherBoots(fence)];
+  return known.length === 0 || known.some(({ record }) => record.virtual);
 }
 
 /**

@@ -1,7 +1,7 @@
+import { movedLate } from "./end-of-life.ts";
 import { recordIn, sameFenceSlot, type Sightings } from "../observation/sightings.ts";
 import type { FenceRecord, FenceSlot } from "../protocol/fence-record.ts";
 import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
-import { movedLate } from "./bounded.ts";
 import { countsFromMs } from "./fence-case.ts";
 import { fenceCase, targetTiming } from "./fencer-case.ts";
 import type { FencerState, MessageState, OpenRequest } from "./fencer-state.ts";

@@ -4,10 +4,12 @@ import {
   acknowledgementFor,
   addressedBoot,
   beganAfterMessage,
+  isVirtual,
   otherBoots,
   targetSlot,
   type FenceCase,
 } from "./fence-case.ts";
+import { runsTwice } from "./two-of-one-id.ts";
 
 /** How long the kubelets and the API server may take until NoExecute keeps pods away. */
 export const TAINT_STANDS_MS = 10_000;
@@ -88,18 +90,34 @@ function bootsOfTheMachine(fence: FenceCase): ReadonlySet<string> {
 
 /**
  * The addressed boot, and those of the machine's others that cannot have run before the message and
- * on: where the addressed boot acknowledged, it ran after the message, and every other boot is over or
- * later; else one must have begun provably after the message.
+ * on: where the addressed boot acknowledged, it ran after the message, and every other boot of a machine
+ * that runs one at a time is over or later; else one must have begun provably after the message.
  */
 function deadOrLaterBoots(fence: FenceCase): ReadonlySet<string> {
   const acknowledged = acknowledgementFor(fence) !== null;
-  const others = otherBoots(fence).filter((boot) => acknowledged || beganAfterMessage(fence, boot));
+  const inTurn = acknowledged && !isVirtual(fence);
+  const uptimeCounts = acknowledged || fence.cluster?.pausableNodes !== "Refuse";
+  const others = otherBoots(fence).filter(
+    (boot) => inTurn || (uptimeCounts && beganAfterMessage(fence, boot)),
+  );
   return new Set([fence.message.record.targetBootID, ...others.map(({ record }) => record.bootID)]);
 }
 
 /** Another machine has come to beat under the node's name: whose death is proven is not the Node's. */
 export function lacksOneMachine(fence: FenceCase): Lack[] {
   const { targetMachineID } = fence.message.record;
+  const twice = runsTwice(targetSlot(fence), fence.target.nodeName, targetMachineID);
+  if (twice !== null) {
+    const [one, other] = twice;
+    return [
+      [
+        "TWO_MACHINES",
+        `boots ${one} and ${other} of machine ${targetMachineID} have beaten in turn, so two machines ` +
+          `have that ID: a clone, or a virtual machine that was started a second time. Stop one of them, ` +
+          `and give a clone an ID, a name and a slot of its own`,
+      ],
+    ];
+  }
   const sinceMs = addressedBoot(fence)?.firstShownMs ?? -Infinity;
   const stranger = targetSlot(fence)?.boots.find(
     ({ record, shownMs }) =>

@@ -230,6 +230,7 @@ function witness({ timeline, device }: Stage): void {
         sequence,
         bootID: "X",
         machineID: "m1",
+        virtual: false,
         startID: "x1",
         nodeName: "worker-1",
         uptimeMs: timeline.nowMs(),

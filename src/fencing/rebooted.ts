@@ -1,10 +1,12 @@
 import { seconds } from "../timing/contract.ts";
-import { wanting, type Evidence, type Verdict } from "./evidence.ts";
+import { lacksEndOfLife } from "./end-of-life.ts";
+import { wanting, type Evidence, type Lack, type Verdict } from "./evidence.ts";
 import {
   acknowledgementFor,
   addressedBoot,
   beganAfterMessage,
   countFromMs,
+  isVirtual,
   otherBoots,
   targetSlot,
   type FenceCase,
@@ -20,6 +22,10 @@ import { lacksNode, lacksOneMachine } from "./node-lacks.ts";
  *
  * (b) Another boot's beginning lies provably after the message became durable. A changed boot ID
  * alone proves nothing: it may have begun before the message and run on.
+ *
+ * A virtual machine may be started a second time while it runs. There another boot is no proof of the
+ * first one's end, and dates it only once that can no longer live: it was armed, and has acknowledged
+ * for 2W + slack (a), or been ordered dead for M (b). The other must have begun after the message.
  */
 export function judgeRebooted(fence: FenceCase): Verdict {
   const later = laterBoot(fence);
@@ -27,12 +33,15 @@ export function judgeRebooted(fence: FenceCase): Verdict {
     const [twoMachines] = lacksOneMachine(fence);
     return wanting([twoMachines ?? ["NO_LATER_BOOT", "no later boot of the machine beats"]]);
   }
-  const lacks = lacksNode(fence, later.provenFromMs);
+  const lacks = [
+    ...(isVirtual(fence) ? lacksEndOfFirst(fence, later) : []),
+    ...lacksNode(fence, later.provenFromMs),
+  ];
   return lacks.length > 0 ? wanting(lacks) : { kind: "proven", evidence: later.evidence };
 }
 
 type LaterBoot = {
-  readonly evidence: Evidence;
+  readonly evidence: Evidence & { readonly kind: "Rebooted" };
   /** The addressed boot obeyed or was gone by then. */
   readonly provenFromMs: number;
 };
@@ -41,6 +50,8 @@ function laterBoot(fence: FenceCase): LaterBoot | null {
   const { targetBootID } = fence.message.record;
   const acknowledgement = acknowledgementFor(fence);
   const fromMs = countFromMs(fence);
+  const virtual = isVirtual(fence);
+  const uptimeCounts = fence.cluster?.pausableNodes !== "Refuse";
   for (const boot of otherBoots(fence)) {
     const { record, moved, bootMinMs, firstShownMs } = boot;
     const evidence = {
@@ -48,7 +59,10 @@ function laterBoot(fence: FenceCase): LaterBoot | null {
       bootID: targetBootID,
       laterBootID: record.bootID,
     } as const;
-    if (acknowledgement !== null && moved !== null && moved.fromMs > acknowledgement.seenMs) {
+    const beganAfter = beganAfterMessage(fence, boot);
+    const beatsAfterIt =
+      acknowledgement !== null && moved !== null && moved.fromMs > acknowledgement.seenMs;
+    if (beatsAfterIt && (beganAfter || !virtual)) {
       return {
         evidence: {
           ...evidence,
@@ -58,7 +72,7 @@ function laterBoot(fence: FenceCase): LaterBoot | null {
         provenFromMs: acknowledgement.seenMs,
       };
     }
-    if (beganAfterMessage(fence, boot)) {
+    if (uptimeCounts && beganAfter) {
       return {
         evidence: {
           ...evidence,
@@ -72,6 +86,33 @@ function laterBoot(fence: FenceCase): LaterBoot | null {
     }
   }
   return null;
+}
+
+/** The machine is virtual: the addressed boot may run on beside the later one. */
+function lacksEndOfFirst(fence: FenceCase, { evidence }: LaterBoot): Lack[] {
+  const { nowMs, timing } = fence;
+  const acknowledgement = acknowledgementFor(fence);
+  if (evidence.rule === "b" || acknowledgement === null) {
+    return lacksEndOfLife(fence);
+  }
+  if (!acknowledgement.armed) {
+    return [
+      [
+        "ACKNOWLEDGED_UNARMED",
+        "the target acknowledged without an armed watchdog, and a virtual machine may run beside " +
+          "another that was started in its place",
+      ],
+    ];
+  }
+  const dueMs = acknowledgement.seenMs + timing.acknowledgedWaitMs;
+  return nowMs < dueMs
+    ? [
+        [
+          "ACKNOWLEDGED_WAIT",
+          `acknowledged; its watchdog has fired by ${seconds(timing.acknowledgedWaitMs)} after that`,
+        ],
+      ]
+    : [];
 }
 
 /**

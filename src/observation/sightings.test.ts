@@ -16,6 +16,7 @@ function heartbeat(fields: Partial<HeartbeatRecord>): HeartbeatRecord {
     sequence: 1,
     bootID: "B",
     machineID: "m2",
+    virtual: false,
     startID: "b1",
     nodeName: "worker-2",
     uptimeMs: 0,

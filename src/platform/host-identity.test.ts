@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import { test } from "node:test";
 
-import { HostIdentityError, readBootID, readMachineID } from "./host-identity.ts";
+import { HostIdentityError, isVirtualMachine, readBootID, readMachineID } from "./host-identity.ts";
 import { hostTree } from "./testing/temporary-directory.ts";
 
 const BOOT_ID = "proc/sys/kernel/random/boot_id";
@@ -55,4 +55,22 @@ test("a machine with neither is refused with what to do", () => {
     assert.throws(() => readMachineID(hostTree(tree)), hasCode("NO_MACHINE_ID"));
   }
   assert.throws(() => readMachineID(hostTree({})), /systemd-machine-id-setup/);
+});
+
+test("a machine is one of its own only where processor and DMI both show it", () => {
+  const CPU = "proc/cpuinfo";
+  const VENDOR = "sys/class/dmi/id/sys_vendor";
+  const PRODUCT = "sys/class/dmi/id/product_name";
+  const bare = { [CPU]: "processor\t: 0\nflags\t\t: fpu vme sse2\n", [VENDOR]: "Dell Inc.\n" };
+  assert.equal(isVirtualMachine(hostTree({ ...bare, [PRODUCT]: "PowerEdge R640\n" })), false);
+  for (const [why, tree] of Object.entries({
+    "the hypervisor bit": { ...bare, [CPU]: "flags\t\t: fpu hypervisor sse2\n" },
+    "a hypervisor's product": { ...bare, [PRODUCT]: "Virtual Machine\n" },
+    "a hypervisor's vendor, its bit hidden": { ...bare, [VENDOR]: "QEMU\n" },
+    "no DMI": { [CPU]: bare[CPU] },
+    "no flags, as on arm64": { ...bare, [CPU]: "processor\t: 0\nFeatures\t: fp asimd\n" },
+    "no /proc": { [VENDOR]: "Dell Inc.\n" },
+  })) {
+    assert.equal(isVirtualMachine(hostTree(tree)), true, why);
+  }
 });

@@ -25,6 +25,13 @@ export type MachineID = { readonly machineID: string; readonly source: "dmi" | "
 const BOOT_ID_FILE = "proc/sys/kernel/random/boot_id";
 const DMI_FILE = "sys/class/dmi/id/product_uuid";
 const MACHINE_ID_FILE = "etc/machine-id";
+const CPU_FILE = "proc/cpuinfo";
+const DMI_TEXT_FILES = ["sys_vendor", "product_name", "board_vendor", "bios_vendor"].map(
+  (name) => `sys/class/dmi/id/${name}`,
+);
+/** What hypervisors write there, as systemd-detect-virt knows it. */
+const HYPERVISOR =
+  /qemu|kvm|bochs|seabios|xen|hvm domu|vmware|virtualbox|innotek|virtual machine|hyper-v|bhyve|parallels|openstack|kubevirt|rhev|ovirt|google compute engine|amazon ec2|apple virtualization|nutanix|alibaba cloud|tencent cloud/i;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** UUIDs that board makers ship on every board of a model. */
@@ -83,6 +90,32 @@ export function readMachineID(hostRoot = "/"): MachineID {
       `machine's own, so its reboots could not be told from another machine's, and this node is ` +
       `not protected. Create one with 'systemd-machine-id-setup' on the host.`,
   );
+}
+
+/**
+ * The machine is virtual, or nothing shows that it is not: its hypervisor may start it a second time
+ * while it runs. Only a processor that lists its flags without `hypervisor`, under a DMI that names a
+ * maker and no hypervisor, is taken for a machine of its own; architectures whose /proc/cpuinfo has no
+ * such flag never are.
+ *
+ * Source: CPUID leaf 1, ECX bit 31; `arch/x86/kernel/cpu/proc.c`.
+ */
+export function isVirtualMachine(hostRoot = "/"): boolean {
+  const flags = /^flags\s*:(.*)$/m.exec(readText(join(hostRoot, CPU_FILE)))?.[1] ?? null;
+  if (flags === null || flags.trim().split(/\s+/).includes("hypervisor")) {
+    return true;
+  }
+  const told = DMI_TEXT_FILES.map((file) => readText(join(hostRoot, file)).trim());
+  return told[0] === "" || told.some((text) => HYPERVISOR.test(text));
+}
+
+/** Empty where it cannot be read. */
+function readText(path: string): string {
+  try {
+    return fs.readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** 32 hex digits, or null where the file has anything else or is not there. */

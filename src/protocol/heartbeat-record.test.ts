@@ -30,6 +30,7 @@ const arbitraryRecord: fc.Arbitrary<HeartbeatRecord> = fc.record(
     sequence: safe,
     bootID: fc.uuid(),
     machineID: hex(32),
+    virtual: fc.boolean(),
     startID: hex(16),
     nodeName: fc
       .string({ unit: "grapheme", minLength: 1, maxLength: 253 })
@@ -93,6 +94,16 @@ test("the first 33 bytes are a heartbeat as a Go agent reads it", () => {
   const bytes = encodeHeartbeatRecord(HEARTBEAT, 512);
   const header = newHeartbeat(7, 42n, () => HEARTBEAT.timestampNs);
   assert.deepEqual(bytes.slice(0, 33), marshal(header));
+});
+
+test("a record that says nothing of its machine counts as a virtual one's", () => {
+  const flagsOffset = 136;
+  const bytes = encodeHeartbeatRecord({ ...HEARTBEAT, virtual: false }, 512);
+  assert.equal(bytes[flagsOffset]! & 16, 16);
+  bytes[flagsOffset]! &= 15;
+  sealRecord(bytes);
+  const slot = decodeHeartbeatSlot(bytes, 7);
+  assert.equal(slot.kind === "heartbeat" && slot.record.virtual, true);
 });
 
 test("a heartbeat as a Go agent writes it is bare, in an empty slot as over a record of ours", () => {

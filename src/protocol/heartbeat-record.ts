@@ -25,6 +25,8 @@ export type HeartbeatRecord = {
   readonly bootID: string;
   /** DMI product UUID, else /etc/machine-id: 32 lower-case hex digits. */
   readonly machineID: string;
+  /** The machine is virtual, or may be: its hypervisor may run it twice. */
+  readonly virtual: boolean;
   /**
    * One uninterrupted sequence of writes: 16 lower-case hex digits, new with the process, with its
    * disk worker and after every write that was not seen to succeed.
@@ -70,7 +72,9 @@ const FLAG_ARMED = 1;
 const FLAG_DETECT_ONLY = 2;
 const FLAG_LEAVING = 4;
 const FLAG_FENCED = 8;
-const FLAGS_MAX = 15;
+/** Set where the machine is known not to be virtual; a record without it tells nothing of that. */
+const FLAG_PHYSICAL = 16;
+const FLAGS_MAX = 31;
 const NODE_NAME_MAX_BYTES = 253;
 const MOVING_BYTES = 32;
 
@@ -163,6 +167,7 @@ function readFields(fields: FieldReader, header: SBDMessageHeader): HeartbeatRec
     sequence: toSafeNumber("sequence", header.sequence),
     bootID,
     machineID,
+    virtual: (flags & FLAG_PHYSICAL) === 0,
     startID,
     nodeName,
     uptimeMs,
@@ -184,7 +189,8 @@ function flagsOf(record: HeartbeatRecord): number {
     (record.armed ? FLAG_ARMED : 0) |
     (record.detectOnly ? FLAG_DETECT_ONLY : 0) |
     (record.leaving ? FLAG_LEAVING : 0) |
-    (record.fenced ? FLAG_FENCED : 0)
+    (record.fenced ? FLAG_FENCED : 0) |
+    (record.virtual ? 0 : FLAG_PHYSICAL)
   );
 }
 

@@ -52,6 +52,8 @@ export function createHostRoot(path: string, machineID: string, watchdog: Watchd
   }
 
   write("etc/machine-id", machineID);
+  write("proc/cpuinfo", "flags\t\t: fpu sse2");
+  write("sys/class/dmi/id/sys_vendor", "Stand-in Machines");
   write("proc/sys/kernel/sysrq", String(SYSRQ_MASK));
   write("sys/module/watchdog/parameters/stop_on_reboot", "-1");
   write(`${sysfs}/identity`, watchdog.identity);

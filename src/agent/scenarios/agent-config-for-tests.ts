@@ -9,6 +9,7 @@ export function agentConfig(changes: Partial<AgentConfig>): AgentConfig {
     nodeID: NODE_ID,
     bootID: bootIDOf("A"),
     machineID: machineIDOf("m1"),
+    virtual: false,
     startSeed: "000000000001",
     asked: { timeoutMs: null, watchdogMs: null, onStorageLoss: null },
     owner: null,

@@ -39,6 +39,7 @@ export type HostOptions = {
   readonly sysrqRefused: boolean;
   /** A kernel before 6.2: sysfs does not show what the driver can do. */
   readonly sysfsSilent: boolean;
+  readonly virtual: boolean;
   readonly softNoboot: boolean;
   readonly softRebootCmd: boolean;
   readonly measuredFactor: number | null;
@@ -135,6 +136,7 @@ export class Host implements DiskWorld {
       nodeID: NODE_ID,
       bootID: this.bootID,
       machineID: machineIDOf("m1"),
+      virtual: this.options.virtual,
       startSeed: this.processes.toString(16).padStart(12, "0"),
       watchdogSurvivesReboot: !this.options.stopOnReboot,
       watchdog: this.#inspect(),

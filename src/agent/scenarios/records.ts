@@ -83,6 +83,7 @@ export function heartbeatBytes(beat: {
     sequence: beat.sequence,
     bootID: bootIDOf(beat.boot),
     machineID: machineIDOf(beat.machine),
+    virtual: false,
     startID: beat.start.toString(16).padStart(12, "0") + "0000",
     nodeName: beat.node === "" ? NODE_NAME : beat.node,
     uptimeMs: 1_000,

@@ -106,6 +106,7 @@ export class ScenarioHost {
       watchdog: words.flag("no-watchdog") ? null : watchdog,
       options: {
         stopOnReboot: words.number("stop_on_reboot", 1) === 1,
+        virtual: words.flag("virtual"),
         sysfsSilent: words.flag("sysfs-silent"),
         sysrqRefused: words.flag("sysrq-refused"),
         softNoboot: words.flag("soft_noboot"),

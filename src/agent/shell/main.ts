@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 
-import { readBootID, readMachineID } from "../../platform/host-identity.ts";
+import { isVirtualMachine, readBootID, readMachineID } from "../../platform/host-identity.ts";
 import {
   openHostState,
   STATE_DIRECTORY_DEFAULT,
@@ -189,6 +189,7 @@ function serve(
     nodeID,
     bootID,
     machineID,
+    virtual: isVirtualMachine(hostRoot),
     startSeed: randomBytes(6).toString("hex"),
     asked: options.asked,
     owner: options.owner,

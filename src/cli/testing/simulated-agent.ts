@@ -33,6 +33,7 @@ export function heartbeatOf(changes: Partial<HeartbeatRecord>): HeartbeatRecord 
     sequence: 1,
     bootID: randomUUID(),
     machineID: MACHINE_ID,
+    virtual: false,
     startID: randomBytes(8).toString("hex"),
     nodeName: "node-a",
     uptimeMs: 1_000_000,

@@ -79,6 +79,7 @@ export function heartbeatOf(line: CommandLine, nodeID: number): HeartbeatRecord 
     timestampNs: BigInt(line.numberOf("wall") ?? 0) * 1_000_000_000n,
     bootID: line.value("boot") ?? "A",
     machineID: line.value("machine") ?? `m${nodeID}`,
+    virtual: line.flag("virtual"),
     nodeName: line.value("node") ?? `worker-${nodeID}`,
     startID: line.value("start") ?? "s1",
     sequence: line.numberOf("seq") ?? 1,

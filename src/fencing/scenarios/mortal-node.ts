@@ -192,6 +192,7 @@ export function createMortalNode(
       sequence: boot.sequence,
       bootID: boot.bootID,
       machineID: "m2",
+      virtual: false,
       startID: `${boot.bootID}.${boot.starts}`,
       nodeName: "worker-2",
       uptimeMs: timeline.nowMs() - boot.bornMs,

@@ -9,6 +9,7 @@ export const HEARTBEAT: HeartbeatRecord = {
   sequence: 42,
   bootID: "0f8fad5b-d9cb-469f-a165-70867728950e",
   machineID: "00112233445566778899aabbccddeeff",
+  virtual: true,
   startID: "0123456789abcdef",
   nodeName: "worker-7",
   uptimeMs: 123_456_789,
