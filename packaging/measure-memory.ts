@@ -47,6 +47,7 @@ function heartbeat(nodeID: number, sequence: number): HeartbeatRecord {
     sequence,
     bootID: bootIDs[nodeID] ?? "",
     machineID: machineID(nodeID),
+    virtual: false,
     startID: machineID(nodeID).slice(-16),
     nodeName: nodeName(nodeID),
     uptimeMs: 1_000_000 + sequence * BEAT_EVERY_MS,
@@ -94,6 +95,7 @@ function statusOf(nodeID: number, round: number): Record<string, unknown> {
   return {
     bootID: bootIDs[nodeID],
     machineID: machineID(nodeID),
+    virtual: false,
     startID: machineID(nodeID).slice(-16),
     watchdog: {
       path: "/dev/watchdog",

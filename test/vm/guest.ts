@@ -297,7 +297,10 @@ function qemuArguments(options: GuestOptions, socket: (kind: string) => string):
   ];
   const argumentLines = [
     ["-name", name, "-uuid", options.machineId],
-    ["-machine", isQ35 ? "q35" : "pc", "-accel", "tcg,thread=multi", "-cpu", "max"],
+    ["-machine", isQ35 ? "q35" : "pc", "-accel", "tcg,thread=multi"],
+    // Stands in for a machine of its own: nobody starts it twice.
+    ["-cpu", "max,-hypervisor", "-smbios", "type=0,vendor=Stand-in"],
+    ["-smbios", "type=1,manufacturer=Stand-in Machines,product=Stand-in"],
     ["-smp", "1", "-m", String(MEMORY_MIB)],
     ["-nodefaults", "-no-user-config", "-display", "none"],
     ["-kernel", packages.kernel, "-initrd", options.initramfs, "-append", KERNEL_ARGUMENTS],
