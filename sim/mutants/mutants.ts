@@ -791,8 +791,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: `${FENCING}/node-lacks.ts`,
-        find: "acknowledged || beganAfterMessage(fence, boot)",
-        replace: "acknowledged || beganAfterMessage(fence, boot) || true",
+        find: "inTurn || (uptimeCounts && beganAfterMessage(fence, boot))",
+        replace: "inTurn || (uptimeCounts && beganAfterMessage(fence, boot)) || true",
       },
     ],
     hint: { pattern: "true-word", promise: "rough" },

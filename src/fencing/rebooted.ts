@@ -1,4 +1,4 @@
-import { seconds } from "../timing/contract.ts";
+import { acknowledgedWaitMs, seconds } from "../timing/contract.ts";
 import { lacksEndOfLife } from "./end-of-life.ts";
 import { wanting, type Evidence, type Lack, type Verdict } from "./evidence.ts";
 import {
@@ -104,12 +104,13 @@ function lacksEndOfFirst(fence: FenceCase, { evidence }: LaterBoot): Lack[] {
       ],
     ];
   }
-  const dueMs = acknowledgement.seenMs + timing.acknowledgedWaitMs;
+  const waitMs = acknowledgedWaitMs(timing, acknowledgement.watchdogMs);
+  const dueMs = acknowledgement.seenMs + waitMs;
   return nowMs < dueMs
     ? [
         [
           "ACKNOWLEDGED_WAIT",
-          `acknowledged; its watchdog has fired by ${seconds(timing.acknowledgedWaitMs)} after that`,
+          `acknowledged; its watchdog has fired by ${seconds(waitMs)} after that`,
         ],
       ]
     : [];
