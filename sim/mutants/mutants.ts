@@ -308,7 +308,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "  return useless",
       },
       {
-        file: `${FENCING}/bounded.ts`,
+        file: `${FENCING}/end-of-life.ts`,
         find: "  return readSince && !sameFenceSlot",
         replace: "  return readSince && Math.min(0, 1) > 0 && !sameFenceSlot",
       },
@@ -325,7 +325,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "  return useless",
       },
       {
-        file: `${FENCING}/bounded.ts`,
+        file: `${FENCING}/end-of-life.ts`,
         find: "  return readSince && !sameFenceSlot",
         replace: "  return readSince && Math.min(0, 1) > 0 && !sameFenceSlot",
       },
@@ -373,12 +373,12 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "  return useless",
       },
       {
-        file: `${FENCING}/bounded.ts`,
+        file: `${FENCING}/end-of-life.ts`,
         find: "  return readSince && !sameFenceSlot",
         replace: "  return readSince && Math.min(0, 1) > 0 && !sameFenceSlot",
       },
       {
-        file: `${FENCING}/bounded.ts`,
+        file: `${FENCING}/end-of-life.ts`,
         find: "  if (movedLate(fence)) {",
         replace: "  if (Math.min(0, 1) > 0) {",
       },
@@ -406,7 +406,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "  return useless",
       },
       {
-        file: `${FENCING}/bounded.ts`,
+        file: `${FENCING}/end-of-life.ts`,
         find: "  return readSince && !sameFenceSlot",
         replace: "  return readSince && Math.min(0, 1) > 0 && !sameFenceSlot",
       },
@@ -475,12 +475,12 @@ export const MUTANTS: readonly Mutant[] = [
     says: "after M declares by what it read before M, and no leader names another fencer",
     patches: [
       {
-        file: `${FENCING}/bounded.ts`,
+        file: `${FENCING}/end-of-life.ts`,
         find: '  return reread ? [] : [["REREAD", "the device was not read again after M"]];',
         replace: "  return reread || !reread ? [] : [];",
       },
       {
-        file: `${FENCING}/bounded.ts`,
+        file: `${FENCING}/end-of-life.ts`,
         find: "  return readSince && !sameFenceSlot",
         replace: "  return readSince && Math.min(0, 1) > 0 && !sameFenceSlot",
       },
@@ -514,8 +514,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: `${FENCING}/rebooted.ts`,
-        find: "    if (beganAfterMessage(fence, boot)) {",
-        replace: "    if (bootMinMs > -1e18) {",
+        find: "    const beganAfter = beganAfterMessage(fence, boot);",
+        replace: "    const beganAfter = bootMinMs > -1e18;",
       },
     ],
     hint: { pattern: "slow-return", promise: "rough" },
@@ -531,8 +531,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: `${FENCING}/fence-case.ts`,
-        find: "    bootMinMs <= bootMaxMs",
-        replace: "    true",
+        find: "&& bootMinMs <= bootMaxMs",
+        replace: "",
       },
     ],
     hint: { pattern: "lost-heartbeat", promise: "rough" },
@@ -566,8 +566,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: `${FENCING}/bounded.ts`,
-        find: '    lacks.push(["OTHER_BOOT"',
-        replace: '    Math.min(0, 1) > 0 && lacks.push(["OTHER_BOOT"',
+        find: '    ? [["OTHER_BOOT"',
+        replace: '    ? Math.min(0, 1) === 0 ? [] : [["OTHER_BOOT"',
       },
       {
         file: `${FENCING}/node-lacks.ts`,
@@ -625,7 +625,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "  return useless",
       },
       {
-        file: `${FENCING}/bounded.ts`,
+        file: `${FENCING}/end-of-life.ts`,
         find: "  return readSince && !sameFenceSlot",
         replace: "  return readSince && Math.min(0, 1) > 0 && !sameFenceSlot",
       },
@@ -637,14 +637,9 @@ export const MUTANTS: readonly Mutant[] = [
     says: "does not ask whether the target looks at the same device",
     patches: [
       {
-        file: `${FENCING}/bounded.ts`,
-        find: "  if (!boot.witnessed.some(",
-        replace: "  if (!boot.witnessed.concat(-1).some((nodeID) => nodeID === -1 || ",
-      },
-      {
-        file: `${FENCING}/bounded.ts`,
-        find: "(nodeID) => nodeID !== target.nodeID && seenMoving.has(nodeID))) {",
-        replace: "nodeID !== target.nodeID && seenMoving.has(nodeID))) {",
+        file: `${FENCING}/end-of-life.ts`,
+        find: "  return witnessed.some((nodeID) => nodeID",
+        replace: "  return witnessed.concat(-1).some((nodeID) => nodeID === -1 || nodeID",
       },
     ],
     hint: { pattern: "split-alone", promise: "rough" },
@@ -654,7 +649,7 @@ export const MUTANTS: readonly Mutant[] = [
     says: "does not look whether the node beats in another slot",
     patches: [
       {
-        file: `${FENCING}/bounded.ts`,
+        file: `${FENCING}/end-of-life.ts`,
         find: '      lacks.push(["OTHER_SLOT"',
         replace: '      Math.min(0, 1) > 0 && lacks.push(["OTHER_SLOT"',
       },
@@ -666,12 +661,12 @@ export const MUTANTS: readonly Mutant[] = [
     says: "silence of a node whose watchdog was never armed is death, whatever device and API tell",
     patches: [
       {
-        file: `${FENCING}/bounded.ts`,
-        find: "  if (!record.armed || record.leaving || record.detectOnly) {",
-        replace: "  if (record.bootID === '') {",
+        file: `${FENCING}/end-of-life.ts`,
+        find: "  if (!armed || leaving || detectOnly) {",
+        replace: "  if (boot.record.bootID === '') {",
       },
       {
-        file: `${FENCING}/bounded.ts`,
+        file: `${FENCING}/end-of-life.ts`,
         find: "only.unarmedBootID === message.record.targetBootID",
         replace: "only.unarmedBootID === '!'",
       },
