@@ -2,14 +2,13 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { SBD_NODE } from "../api/sbd-node.ts";
 import { parseSBDRemediation, SBD_REMEDIATION } from "../api/sbd-remediation.ts";
-import { createKubeClient, type KubeClient } from "../kube/kube-client.ts";
-import { KubeConfigError, loadUserKubeConfig } from "../kube/kube-config.ts";
-import { KubeError } from "../kube/kube-error.ts";
+import type { KubeClient } from "../kube/kube-client.ts";
 import { textAt } from "../kube/kube-object.ts";
 import { getObject, listObjects } from "../kube/read-objects.ts";
 import { NODES, resourceTypeOf } from "../kube/resource-type.ts";
 import { patchObject } from "../kube/write-objects.ts";
 import { CliError } from "./cli-error.ts";
+import { withCluster, type ClusterConnection } from "./cluster-connection.ts";
 import { findConfirmable, type Confirmable, type ConfirmationTarget } from "./confirmable.ts";
 import type { JsonObject } from "./json.ts";
 import { printable, textFields } from "./text-table.ts";
@@ -46,49 +45,41 @@ const LOOK_EVERY_MS = 500;
  * @throws {CliError} `API`, `NO_SUCH_NODE`, `REFUSED`, `NOT_CONFIRMED`, `NOT_PROVEN`
  */
 export async function confirmOff(options: ConfirmOffOptions, terminal: Terminal): Promise<void> {
-  const { client, server } = connect(options.context);
-  try {
-    const by = await askWho(client, options.by);
-    const found = findConfirmable(options, await look(client, options.nodeName));
-    terminal.note(describe(options.nodeName, found, by, server));
-    const known = found.confirmed;
-    let confirmation: Confirmation;
-    if (known !== null && known.requestUID === found.request.uid && known.bootID === found.bootID) {
-      terminal.note(`${printable(known.by)} has said so at ${known.time}: nothing was written.`);
-      confirmation = known;
-    } else {
-      await askPerson(options, found, terminal);
-      confirmation = await write(client, options, found, by);
-      terminal.note(`Recorded at ${confirmation.time}.`);
-    }
-    const document = documentOf(options.nodeName, found, confirmation);
-    if (options.waitSeconds === null) {
-      terminal.answer(document, nextStep(found));
-      return;
-    }
-    const evidence = await awaitProof(client, found, options.waitSeconds, document, terminal);
-    terminal.answer(
-      { ...document, evidence },
-      `${printable(options.nodeName)} is proven dead (${evidence}).`,
-    );
-  } catch (error) {
-    throw error instanceof KubeError ? new CliError("API", apiTrouble(error)) : error;
-  } finally {
-    client.close();
-  }
+  await withCluster(
+    options.context,
+    "ClusterRole sbd-confirm-off has the rights that this takes.",
+    (connection) => confirmOn(connection, options, terminal),
+  );
 }
 
-function connect(context: string | null): {
-  readonly client: KubeClient;
-  readonly server: string;
-} {
-  try {
-    const config = loadUserKubeConfig(process.env, context);
-    const server = new URL(config.getCurrentCluster()?.server ?? "");
-    return { client: createKubeClient(config, "sbdctl"), server: server.origin };
-  } catch (error) {
-    throw error instanceof KubeConfigError ? new CliError("API", error.message) : error;
+async function confirmOn(
+  { client, server }: ClusterConnection,
+  options: ConfirmOffOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const by = await askWho(client, options.by);
+  const found = findConfirmable(options, await look(client, options.nodeName));
+  terminal.note(describe(options.nodeName, found, by, server));
+  const known = found.confirmed;
+  let confirmation: Confirmation;
+  if (known !== null && known.requestUID === found.request.uid && known.bootID === found.bootID) {
+    terminal.note(`${printable(known.by)} has said so at ${known.time}: nothing was written.`);
+    confirmation = known;
+  } else {
+    await askPerson(options, found, terminal);
+    confirmation = await write(client, options, found, by);
+    terminal.note(`Recorded at ${confirmation.time}.`);
   }
+  const document = documentOf(options.nodeName, found, confirmation);
+  if (options.waitSeconds === null) {
+    terminal.answer(document, nextStep(found));
+    return;
+  }
+  const evidence = await awaitProof(client, found, options.waitSeconds, document, terminal);
+  terminal.answer(
+    { ...document, evidence },
+    `${printable(options.nodeName)} is proven dead (${evidence}).`,
+  );
 }
 
 /** The account as the API server knows it, which is whom admission takes the word from. */
@@ -286,12 +277,4 @@ function nextStep({ request }: Confirmable): string {
     `The fencer takes it with its next look. See 'kubectl get sbdremediation -n ${request.namespace} ` +
     `${request.name}'.`
   );
-}
-
-function apiTrouble({ code, message }: KubeError): string {
-  const todo =
-    code === "FORBIDDEN" || code === "UNAUTHORIZED"
-      ? "ClusterRole sbd-confirm-off has the rights that this takes."
-      : "Run the command again; a word that was recorded is not recorded twice.";
-  return `The API server did not do what was asked: ${message}. ${todo}`;
 }

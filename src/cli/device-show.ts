@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { deriveTiming, msgwaitArithmetic, seconds, TimingError } from "../timing/contract.ts";
 import { activityBetween } from "./device-activity.ts";
+import { CliError } from "./cli-error.ts";
 import { answerOf, openDeviceClient } from "./device-client.ts";
 import { deviceDocument, type DeviceDocument, type HeaderDocument } from "./device-document.ts";
 import type { DeviceSurvey } from "./device-survey.ts";
@@ -12,7 +13,7 @@ export type DeviceShowOptions = { readonly path: string; readonly watchSeconds: 
 
 const GIVE_UP_MS = 30_000;
 
-/** `sbdctl device show`. @throws {CliError} `DEVICE`, `DEVICE_SILENT` */
+/** `sbdctl device show`. @throws {CliError} `DEVICE`, `DEVICE_SILENT`, `DEVICE_VERSION`, `DEVICE_FOREIGN` */
 export async function showDevice(
   { path, watchSeconds }: DeviceShowOptions,
   terminal: Terminal,
@@ -31,10 +32,55 @@ export async function showDevice(
       ({ moved } = activityBetween(before, survey));
     }
     const document = deviceDocument(survey, moved);
-    terminal.answer(document, textOf(path, survey, document));
+    const text = textOf(path, survey, document);
+    refuseUnreadable(path, survey, document, text);
+    terminal.answer(document, text);
   } finally {
     await client.close();
   }
+}
+
+/** A script that asks for a device must not take one that tells nothing for a healthy one. */
+function refuseUnreadable(
+  path: string,
+  { header, heartbeats, fences }: DeviceSurvey,
+  document: DeviceDocument,
+  text: string,
+): void {
+  if (header.kind === "unreadable") {
+    switch (header.code) {
+      case "BAD_MAGIC":
+        throw new CliError("DEVICE_FOREIGN", foreign(path, header.detail), document, text);
+      case "BAD_VERSION":
+        throw new CliError(
+          "DEVICE_VERSION",
+          `${path} has a device header of another version (${header.detail}), so nothing is known of ` +
+            `its nodes. Use the sbdctl of the version that runs on the cluster.`,
+          document,
+          text,
+        );
+      default:
+        throw new CliError(
+          "DEVICE",
+          `The device header of ${path} cannot be read (${header.detail}), so its agents live only as ` +
+            `long as the API vouches for them. Stop the agents and initialise the device again.`,
+          document,
+          text,
+        );
+    }
+  }
+  const slots = [...heartbeats.values(), ...fences.values()];
+  if (header.kind === "empty" && slots.some(({ kind }) => kind === "unreadable")) {
+    const detail = "there is no device header, and its slots hold unknown data";
+    throw new CliError("DEVICE_FOREIGN", foreign(path, detail), document, text);
+  }
+}
+
+function foreign(path: string, detail: string): string {
+  return (
+    `${path} holds somebody else's data (${detail}), so no node beats there. Check that it is the ` +
+    `volume that the SBDConfig names.`
+  );
 }
 
 function textOf(path: string, survey: DeviceSurvey, document: DeviceDocument): string {
@@ -51,7 +97,7 @@ function textOf(path: string, survey: DeviceSurvey, document: DeviceDocument): s
           ["STATE", ({ state }) => state],
           ["SEQUENCE", ({ sequence }) => String(sequence)],
           ["WRITTEN", ({ timestampNs }) => wallTime(timestampNs)],
-          ["BOOT", ({ bootId }) => bootId ?? "-"],
+          ["BOOT", ({ bootId }) => shortBoot(bootId) ?? "-"],
           ["SEES", ({ moving }) => moving?.join(",") || "-"],
           ...(slots.some(({ moved }) => moved !== undefined)
             ? ([["MOVES", ({ moved }: (typeof slots)[number]) => (moved ? "yes" : "no")]] as const)
@@ -66,7 +112,7 @@ function textOf(path: string, survey: DeviceSurvey, document: DeviceDocument): s
           ["EPOCH", ({ epoch }) => String(epoch ?? "-")],
           ["FROM", ({ fencerName, senderId }) => fencerName ?? `(Go fencer ${senderId})`],
           ["WRITTEN", ({ timestampNs }) => wallTime(timestampNs)],
-          ["ADDRESSED BOOT", ({ targetBootId }) => targetBootId ?? "any"],
+          ["TO BOOT", ({ targetBootId }) => shortBoot(targetBootId) ?? "any"],
         ]),
   ];
   if (unreadable.length > 0) {
@@ -113,6 +159,11 @@ function waitText(header: HeaderDocument): string {
     }
     throw error;
   }
+}
+
+/** Boots of one slot are told apart by their beginning; the whole is in the JSON. */
+function shortBoot(bootID: string | null): string | null {
+  return bootID?.slice(0, 8) ?? null;
 }
 
 /** A clock of whoever wrote it, to the second. */

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 
+import { VERSION } from "../program/version.ts";
 import type { OnStorageLoss } from "../protocol/device-header.ts";
 import { CliError } from "./cli-error.ts";
 import { addClusterCommands } from "./cluster-commands.ts";
@@ -11,18 +12,23 @@ import { withResultFile } from "./result-file.ts";
 import { showDevice } from "./device-show.ts";
 import { leafCommand, perform, type CommonOptions } from "./leaf-command.ts";
 import { positiveSeconds, uidList, wholeNumber } from "./option-values.ts";
-import { VERSION } from "../program/version.ts";
+import { addShellCommands } from "./shell-commands.ts";
 import { addWatchdogCommands } from "./watchdog-commands.ts";
 
-/** The whole command line. Throws what commander and the commands throw; exits nowhere. */
-export function createProgram(): Command {
-  const program = new Command("sbdctl")
+/**
+ * The whole command line. Throws what commander and the commands throw; exits nowhere.
+ *
+ * @param name as it was called: sbdctl, or `kubectl sbd`
+ */
+export function createProgram(name: string): Command {
+  const program = new Command(name)
     .description(
       "Initialises, shows and uses the shared device of storage-based death, looks at watchdogs, and " +
         "tells the cluster what only a person can know.",
     )
+    .version(VERSION, "-V, --version", "print the version of this program")
     .addHelpText("after", EXIT_CODE_HELP)
-    .version(VERSION)
+    .enablePositionalOptions()
     .exitOverride();
   const device = program
     .command("device")
@@ -38,6 +44,7 @@ export function createProgram(): Command {
       .addHelpText("after", EXIT_CODE_HELP),
   );
   addClusterCommands(program);
+  addShellCommands(program);
   return program;
 }
 
@@ -133,7 +140,8 @@ function addShow(device: Command): void {
     device,
     "show <path>",
     "show header, heartbeats and fence messages of a device",
-    "JSON: {header, slots, fences, unreadable}; header is null where there is none. timestampNs and " +
+    "Fails for a device that cannot be read, has another format version or holds somebody else's data. " +
+      "JSON: {header, slots, fences, unreadable}; header is null where there is none. timestampNs and " +
       "createdNs are strings, and so is a sequence beyond 2^53. state is armed, unarmed, detect-only, " +
       "leaving, fenced or bare (of a Go agent; nodeName and bootId are null). With --watch each slot " +
       "has moved.",

@@ -2,6 +2,7 @@ import readline from "node:readline/promises";
 
 import { CliError } from "./cli-error.ts";
 import type { JsonObject } from "./json.ts";
+import { fitScreen, screenColumns } from "./screen.ts";
 
 /** Where a command speaks: the answer goes to standard output, everything else to standard error. */
 export type Terminal = {
@@ -41,11 +42,11 @@ export function createTerminal(output: "text" | "json"): Terminal {
   return {
     answer(document, text) {
       settle();
-      stdout.write(`${output === "json" ? JSON.stringify(document) : text}\n`);
+      stdout.write(`${output === "json" ? JSON.stringify(document) : fitScreen(text)}\n`);
     },
     note(line) {
       settle();
-      stderr.write(`${line}\n`);
+      stderr.write(`${stderr.isTTY ? fitScreen(line, screenColumns(stderr)) : line}\n`);
     },
     progress(stage, line) {
       if (stderr.isTTY) {
@@ -53,7 +54,7 @@ export function createTerminal(output: "text" | "json"): Terminal {
           settle();
         }
         live = line;
-        stderr.write(`${CLEAR_LINE}${line.slice(0, Math.max(20, stderr.columns - 1))}`);
+        stderr.write(`${CLEAR_LINE}${line.slice(0, screenColumns(stderr) - 1)}`);
       } else if (stage !== lastStage || performance.now() - lastLineMs >= QUIET_MS) {
         lastLineMs = performance.now();
         stderr.write(`${line}\n`);
@@ -62,7 +63,7 @@ export function createTerminal(output: "text" | "json"): Terminal {
     },
     async confirm(question, word) {
       settle();
-      stderr.write(`${question}\n`);
+      stderr.write(`${stderr.isTTY ? fitScreen(question, screenColumns(stderr)) : question}\n`);
       if (!stdin.isTTY) {
         throw new CliError(
           "NOT_CONFIRMED",

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { parseSBDNode } from "../../api/sbd-node.ts";
 import { asFarAsKnown, materialPart, ownStatus } from "./own-status.ts";
+import { VERSION } from "../../program/version.ts";
 import type { KubeObject } from "../../kube/kube-object.ts";
 import { armedAgent, BOOT_ID, OTHER_BOOT_ID } from "./testing/agent-status-for-tests.ts";
 import { sbdNode } from "./testing/sbd-node-for-tests.ts";
@@ -20,6 +21,7 @@ test("an armed agent's status is valid and says what it is", () => {
     bootID: BOOT_ID,
     machineID: "a".repeat(32),
     startID: "0123456789ab0000",
+    agentVersion: VERSION,
     deviceUUID: "7f1d4c6e-93e0-4b9b-9c5a-0a6b3b1f7e99",
     contract: {
       sbdTimeoutSeconds: 6,

@@ -1,5 +1,6 @@
 import type { SBDNode, SBDNodeStatus } from "../../api/sbd-node.ts";
 import { textAt, type KubeObject } from "../../kube/kube-object.ts";
+import { VERSION } from "../../program/version.ts";
 import type { AgentStatus } from "../driver/api-message.ts";
 
 /** The part of an SBDNode's status that its agent reports; null removes what is not so any more. */
@@ -7,13 +8,7 @@ export type OwnStatus = {
   readonly [
     Field in Exclude<
       keyof SBDNodeStatus,
-      | "agentVersion"
-      | "lastVouchTime"
-      | "watchdogTests"
-      | "slotTask"
-      | "slotTaskResults"
-      | "conditions"
-      | "watchdog"
+      "lastVouchTime" | "watchdogTests" | "slotTask" | "slotTaskResults" | "conditions" | "watchdog"
     >
   ]-?: NonNullable<SBDNodeStatus[Field]> | null;
 } & { readonly watchdog: OwnWatchdog };
@@ -42,6 +37,7 @@ export function ownStatus(
     bootID: agent.bootID,
     machineID: agent.machineID,
     startID: agent.startID,
+    agentVersion: VERSION,
     deviceUUID: agent.deviceUUID,
     contract: contractOf(agent),
     watchdog: watchdogOf(agent),
