@@ -72,7 +72,7 @@ export class RequestWriter {
     const { wallMs, onDeclared } = this.#parts;
     this.#write(
       uid,
-      () => evidencePatch(evidence, wallMs()),
+      () => evidencePatch(evidence, null, wallMs()),
       (outcome) => {
         if (outcome !== "not-written") {
           onDeclared(uid);

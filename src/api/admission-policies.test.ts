@@ -67,6 +67,7 @@ test("a token without a node reports nothing", () => {
 test("an agent leaves the operator's part of an SBDNode alone", () => {
   for (const [part, value] of [
     ["slotTask", { id: "t1" }],
+    ["fencings", [{ requestUID: "uid-1" }]],
     ["conditions", [{ type: "SlotConflict", status: "False" }]],
   ] as const) {
     const object = sbdNode("worker-1", { armed: true, [part]: value });

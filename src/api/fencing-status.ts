@@ -12,7 +12,7 @@ import {
 } from "./field.ts";
 
 /** What proved the addressed boot dead. */
-const evidence = z.object({
+export const evidence = z.object({
   kind: described(
     "Rebooted: a later boot of the same machine. Acknowledged: the boot said it obeys, and its watchdog had time. Bounded: M passed in silence. ManuallyConfirmed: an administrator vouched.",
     z.enum(["Rebooted", "Acknowledged", "Bounded", "ManuallyConfirmed"]),
@@ -21,6 +21,11 @@ const evidence = z.object({
   bootID: described("The boot proven dead.", bootID),
   laterBootID: described("With Rebooted: the boot that runs now.", bootID.optional()),
   detail: described("The proof in words.", text),
+  fencerVersion: described("Version of the fencer that found it.", z.string().max(64).optional()),
+  observations: described(
+    "What the fencer had read, and when, as it judged: gzip in base64, for sbdctl report and sbdctl verify.",
+    z.string().max(262_144).optional(),
+  ),
 });
 
 /** What the fencer has seen of the target, by its own clock. */

@@ -14,6 +14,7 @@ import {
   ruled,
   text,
 } from "./field.ts";
+import { evidence } from "./fencing-status.ts";
 import { CONFIG_NAME_LENGTH_MAX } from "./sbd-config-rules.ts";
 
 const spec = ruled(
@@ -114,6 +115,28 @@ const contract = z.object({
   ),
 });
 
+const pastFencing = z.object({
+  requestUID: described("metadata.uid of the SBDRemediation.", z.string().min(1).max(64)),
+  requestNamespace: described("Its namespace.", objectName),
+  requestName: described("Its name.", objectName),
+  requestedTime: described("When it was asked for.", instant.optional()),
+  outcome: described(
+    "Proven: dead, its work not yet released. Released: dead, its work may run elsewhere. Failed: not proven.",
+    z.enum(["Proven", "Released", "Failed"]),
+  ),
+  finishedTime: described("When its work was released, or the request failed.", instant.optional()),
+  noExecuteTime: described("Since when NoExecute kept pods off the node.", instant.optional()),
+  fencer: described("Who wrote and watched.", z.string().max(253)),
+  epoch: described("Number of the fence message.", count.optional()),
+  bootID: described("The boot it was addressed to.", bootID.optional()),
+  machineID: described("The machine it was addressed to.", machineID.optional()),
+  messageDurableTime: described("When the message was read back.", instant.optional()),
+  boundSeconds: described("M of the request.", z.number().min(0).optional()),
+  evidence: described("What proved death.", evidence.optional()),
+  confirmedBy: described("With ManuallyConfirmed: who said so.", z.string().max(1024).optional()),
+  message: described("Where it ended, in words.", text.optional()),
+});
+
 const unhealthyPeer = z.object({
   nodeID: described("The peer's slot.", nodeID),
   nodeName: described("The peer's node.", objectName.optional()),
@@ -121,7 +144,7 @@ const unhealthyPeer = z.object({
 });
 
 const status = described(
-  "What the node's agent last reported; slotTask and conditions are the operator's.",
+  "What the node's agent last reported; slotTask, fencings and conditions are the operator's.",
   z.object({
     bootID: described("The running boot.", bootID.optional()),
     machineID: described("The machine.", machineID.optional()),
@@ -181,6 +204,12 @@ const status = described(
       255,
       ["id"],
       slotTaskResult,
+    ).optional(),
+    fencings: mapListOf(
+      "The last fencings of the node, newest first; kept by the operator for sbdctl report.",
+      5,
+      ["requestUID"],
+      pastFencing,
     ).optional(),
     message: described("What troubles this agent, for people.", text.optional()),
     conditions: conditions.optional(),
@@ -249,6 +278,8 @@ export const SBD_NODE = {
 
 export type SBDNodeSpec = z.output<typeof spec>;
 export type SBDNodeStatus = z.output<typeof status>;
+/** One fencing of the node, as it is kept after its request is gone. */
+export type PastFencing = z.output<typeof pastFencing>;
 export type SBDNode = CustomObject<"SBDNode", SBDNodeSpec, SBDNodeStatus>;
 
 /** Parses an SBDNode as the API server hands it out. */

@@ -13,6 +13,7 @@ import { showDevice } from "./device-show.ts";
 import { leafCommand, perform, type CommonOptions } from "./leaf-command.ts";
 import { positiveSeconds, uidList, wholeNumber } from "./option-values.ts";
 import { addShellCommands } from "./shell-commands.ts";
+import { addViewCommands } from "./view-commands.ts";
 import { addWatchdogCommands } from "./watchdog-commands.ts";
 
 /**
@@ -23,8 +24,9 @@ import { addWatchdogCommands } from "./watchdog-commands.ts";
 export function createProgram(name: string): Command {
   const program = new Command(name)
     .description(
-      "Initialises, shows and uses the shared device of storage-based death, looks at watchdogs, and " +
-        "tells the cluster what only a person can know.",
+      "Shows who is protected and who is being fenced, reports afterwards why there were never two " +
+        "writers, looks after the shared device and the watchdogs, and tells the cluster what only a " +
+        "person can know.",
     )
     .version(VERSION, "-V, --version", "print the version of this program")
     .addHelpText("after", EXIT_CODE_HELP)
@@ -43,6 +45,7 @@ export function createProgram(name: string): Command {
       .description("the watchdogs of this machine: show, test")
       .addHelpText("after", EXIT_CODE_HELP),
   );
+  addViewCommands(program);
   addClusterCommands(program);
   addShellCommands(program);
   return program;

@@ -6,8 +6,11 @@ import { fitScreen, screenColumns } from "./screen.ts";
 
 /** Where a command speaks: the answer goes to standard output, everything else to standard error. */
 export type Terminal = {
-  /** The answer, once: the document with `-o json`, else the text. */
+  readonly isJson: boolean;
+  /** The answer, once, or anew while it is watched: the document with `-o json`, else the text. */
   answer(document: JsonObject, text: string): void;
+  /** An answer of a form of its own, as it is. */
+  print(text: string): void;
   /** A line that stays. */
   note(line: string): void;
   /**
@@ -40,9 +43,14 @@ export function createTerminal(output: "text" | "json"): Terminal {
     }
   }
   return {
+    isJson: output === "json",
     answer(document, text) {
       settle();
       stdout.write(`${output === "json" ? JSON.stringify(document) : fitScreen(text)}\n`);
+    },
+    print(text) {
+      settle();
+      stdout.write(text);
     },
     note(line) {
       settle();

@@ -3,6 +3,7 @@ import type { FenceRecord } from "../protocol/fence-record.ts";
 import type { TimingContract } from "../timing/contract.ts";
 import type { ManualConfirmation } from "./authority.ts";
 import type { Evidence, Missing } from "./evidence.ts";
+import type { ProofGrounds } from "./proof-record.ts";
 import type { FenceTarget, NodeKnowledge, StandingMessage } from "./fence-case.ts";
 
 /** What a fencer is told once, for one target. */
@@ -56,6 +57,8 @@ export type OpenRequest = {
   readonly epochs: readonly number[];
   readonly missing: readonly Missing[];
   readonly proof: Evidence | null;
+  /** What the proof rests on; null where there is none. */
+  readonly grounds: ProofGrounds | null;
   /** When the proof was last handed to the authority. */
   readonly declaredMs: number | null;
   /** The authority has recorded the proof. */

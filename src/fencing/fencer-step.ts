@@ -1,6 +1,7 @@
 import type { FenceRecord } from "../protocol/fence-record.ts";
 import type { Evidence } from "./evidence.ts";
 import type { FencerState } from "./fencer-state.ts";
+import type { ProofGrounds } from "./proof-record.ts";
 
 /** What a fencer asks of its shell. */
 export type FencerEffect =
@@ -11,7 +12,12 @@ export type FencerEffect =
   /** Consistent GETs. Answer: `node-read`, or nothing. */
   | { readonly type: "ask-node" }
   /** Record the proof, on the resourceVersion of the GET that granted it. Answer: `declared`. */
-  | { readonly type: "declare"; readonly uid: string; readonly evidence: Evidence };
+  | {
+      readonly type: "declare";
+      readonly uid: string;
+      readonly evidence: Evidence;
+      readonly grounds: ProofGrounds;
+    };
 
 export type FencerStep = {
   readonly state: FencerState;

@@ -7,8 +7,8 @@ import { fenceCase } from "./fencer-case.ts";
 import { unfencableNow } from "./fencer-report.ts";
 import type { FencerState, OpenRequest } from "./fencer-state.ts";
 import { recordIn } from "../observation/sightings.ts";
-import type { Verdict } from "./evidence.ts";
-import { judgeDeath, judgeWordAlone } from "./judgement.ts";
+import type { WordAlone } from "./judgement.ts";
+import { judgeGrounds, type ProofGrounds } from "./proof-record.ts";
 import { tendMessage, writeFailed, written } from "./message-writing.ts";
 import { askAgain, learnNode, learnRequest } from "./questions.ts";
 import { acceptRequest, isGranted, openRequests, updateRequest } from "./requests.ts";
@@ -120,10 +120,13 @@ function judgeRequests(state: FencerState, nowMs: number): FencerState {
         return request;
       }
       const fence = fenceCase(state, request, nowMs);
-      const verdict =
-        fence === null ? judgeWithoutMessage(state, request, nowMs) : judgeDeath(fence);
+      const grounds: ProofGrounds =
+        fence === null
+          ? { kind: "word", word: wordAlone(state, request, nowMs) }
+          : { kind: "message", fence };
+      const verdict = judgeGrounds(grounds);
       return verdict.kind === "proven"
-        ? { ...request, proof: verdict.evidence, missing: [] }
+        ? { ...request, proof: verdict.evidence, grounds, missing: [] }
         : { ...request, missing: verdict.missing };
     }),
   };
@@ -133,15 +136,15 @@ function judgeRequests(state: FencerState, nowMs: number): FencerState {
  * Where no message stands, be it that no boot can be addressed or that nothing can be written, only
  * an administrator's word is left.
  */
-function judgeWithoutMessage(state: FencerState, request: OpenRequest, nowMs: number): Verdict {
+function wordAlone(state: FencerState, request: OpenRequest, nowMs: number): WordAlone {
   const { config, node, sightings } = state;
-  return judgeWordAlone({
+  return {
     cluster: config.cluster,
     node,
     request,
     shown: recordIn(sightings.heartbeats.get(config.target.nodeID)),
     freshFromMs: nowMs - config.contract.timeoutMs,
-  });
+  };
 }
 
 /** A proof is declared by the fencer that is named now, as a fresh GET has shown. */
@@ -153,10 +156,11 @@ function declareProofs(state: FencerState, nowMs: number): FencerStep {
       !request.concluded &&
       isGranted(state, request, nowMs) &&
       (request.declaredMs === null || nowMs - request.declaredMs >= DECLARE_AGAIN_AFTER_MS);
-    if (!due || request.proof === null) {
+    if (!due || request.proof === null || request.grounds === null) {
       return request;
     }
-    effects.push({ type: "declare", uid: request.uid, evidence: request.proof });
+    const { uid, proof, grounds } = request;
+    effects.push({ type: "declare", uid, evidence: proof, grounds });
     return { ...request, declaredMs: nowMs };
   });
   return { state: { ...state, requests }, effects };

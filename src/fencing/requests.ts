@@ -29,6 +29,7 @@ export function acceptRequest(
     epochs: [],
     missing: [],
     proof: null,
+    grounds: null,
     declaredMs: null,
     concluded: false,
   };

@@ -1,6 +1,7 @@
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import { type Action, targetOf } from "./action.ts";
 import { reconcileConfig, type OperatorPlace } from "./config.ts";
+import { keepFencings } from "./fencing-history.ts";
 import { reconcileFencers } from "./fencer-deployment.ts";
 import { eachByItself, type LineOfWork, type LineSubject } from "./line-of-work.ts";
 import { noteReports, type OperatorMemory } from "./memory.ts";
@@ -48,6 +49,7 @@ export function reconcile(
     }
   }
   const others: readonly Action[] = [
+    ...keepFencings(snapshot),
     ...reconcileStorageConditions(snapshot, memory, moment),
     ...removeOrphanTaints(snapshot),
     ...releaseOrphanSlots(snapshot, memory, moment),

@@ -148,7 +148,7 @@ export function createFencerSide(options: FencerSideOptions): FencerSide {
           troubles.unlessItFails("reading a Node", answerNode(message.id, message.nodeName));
           return;
         case "declare":
-          writer.declare(message.uid, message.evidence);
+          writer.declare(message.uid, message.evidence, message.record);
           return;
       }
     },

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import type { FencerReport } from "../../fencing/fencer-report.ts";
+import { VERSION } from "../../program/version.ts";
 import { evidencePatch, isMaterial, reportPatch } from "./fencing-patch.ts";
 import { BOOT_ID, OTHER_BOOT_ID } from "./testing/agent-status-for-tests.ts";
 
@@ -78,13 +79,15 @@ test("a proof names the boot that is dead, and the one that runs now where there
     detail: "it did",
   } as const;
   const time = "2026-01-01T00:00:10.000Z";
-  assert.deepEqual(evidencePatch(evidence, WALL_MS), {
+  assert.deepEqual(evidencePatch(evidence, "packed", WALL_MS), {
     state: "Proven",
     evidence: {
       kind: "Rebooted",
       time,
       bootID: BOOT_ID,
       detail: "it did",
+      fencerVersion: VERSION,
+      observations: "packed",
       laterBootID: OTHER_BOOT_ID,
     },
     missing: [],

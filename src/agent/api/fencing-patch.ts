@@ -2,6 +2,7 @@ import type { FencingEvidence } from "../../api/fencing-status.ts";
 import type { Evidence } from "../../fencing/evidence.ts";
 import type { FencerReport } from "../../fencing/fencer-report.ts";
 import { fieldAt, textAt } from "../../kube/kube-object.ts";
+import { VERSION } from "../../program/version.ts";
 
 /** Fields of `status.fencing` as a merge patch: null removes. `agent` is the operator's. */
 export type FencingPatch = Readonly<Record<string, unknown>>;
@@ -49,13 +50,23 @@ export function isMaterial(patch: FencingPatch, current: unknown): boolean {
   });
 }
 
-/** `status.fencing` with the proof in it. */
-export function evidencePatch(evidence: Evidence, wallMs: number): FencingPatch {
+/**
+ * `status.fencing` with the proof in it.
+ *
+ * @param observations the packed record of what it rests on; null where that is too large to be kept
+ */
+export function evidencePatch(
+  evidence: Evidence,
+  observations: string | null,
+  wallMs: number,
+): FencingPatch {
   const recorded: FencingEvidence = {
     kind: evidence.kind,
     time: new Date(wallMs).toISOString(),
     bootID: evidence.bootID,
     detail: evidence.detail.slice(0, TEXT_LENGTH_MAX),
+    fencerVersion: VERSION,
+    ...(observations === null ? {} : { observations }),
     ...(evidence.kind === "Rebooted" ? { laterBootID: evidence.laterBootID } : {}),
   };
   return { state: "Proven", evidence: recorded, missing: [], unfencable: null, reason: null };

@@ -8,7 +8,13 @@ export type OwnStatus = {
   readonly [
     Field in Exclude<
       keyof SBDNodeStatus,
-      "lastVouchTime" | "watchdogTests" | "slotTask" | "slotTaskResults" | "conditions" | "watchdog"
+      | "lastVouchTime"
+      | "watchdogTests"
+      | "slotTask"
+      | "slotTaskResults"
+      | "fencings"
+      | "conditions"
+      | "watchdog"
     >
   ]-?: NonNullable<SBDNodeStatus[Field]> | null;
 } & { readonly watchdog: OwnWatchdog };

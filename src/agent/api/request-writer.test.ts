@@ -19,6 +19,7 @@ import { createTroubleLog } from "./trouble-log.ts";
 
 const CRDS = fileURLToPath(new URL("../../../deploy/base/crds/", import.meta.url));
 const REF = { name: "request", namespace: "default" };
+const RECORD = { version: 1, by: "a", clock: { rawMs: 1, wallMs: 2 }, grounds: null } as const;
 const EVIDENCE: Evidence = { kind: "Acknowledged", bootID: BOOT_ID, detail: "it said so" };
 
 let server: ApiServer;
@@ -117,19 +118,19 @@ test("a report is written beside what the operator wrote, and again only when it
   });
   writer.report(report({ state: "Durable", durableForMs: 10 }));
   await until("declared", () => {
-    writer.declare(uid, EVIDENCE);
+    writer.declare(uid, EVIDENCE, RECORD);
     return declared.length > 0;
   });
   assert.equal(server.log.length, written + 2);
 });
 
 test("a proof is recorded once and confirmed each time it is asked for", async () => {
-  writer.declare(uid, EVIDENCE);
+  writer.declare(uid, EVIDENCE, RECORD);
   await until("declared", () => declared.length > 0);
   assert.equal(textAt(fencing("evidence"), "kind"), "Acknowledged");
   const { version } = server;
   await until("declared again", () => {
-    writer.declare(uid, { ...EVIDENCE, kind: "Bounded" });
+    writer.declare(uid, { ...EVIDENCE, kind: "Bounded" }, RECORD);
     return declared.length > 1;
   });
   assert.equal(server.version, version);
@@ -139,7 +140,7 @@ test("a proof is recorded once and confirmed each time it is asked for", async (
 test("a fencer that is named no more neither reports nor declares", async () => {
   rename("worker-3");
   const { version } = server;
-  writer.declare(uid, EVIDENCE);
+  writer.declare(uid, EVIDENCE, RECORD);
   // A second exchange for the same request begins after the first has ended.
   const other = createRequestWriter(client, {
     agent: "worker-3",
@@ -165,7 +166,7 @@ test("a fencer that is replaced between its read and its write changes nothing",
     { verbs: ["patch"] },
     { kind: "partition", lost: "requests", afterwards: "deliver" },
   );
-  writer.declare(uid, EVIDENCE);
+  writer.declare(uid, EVIDENCE, RECORD);
   await until("the write is on its way", () => held.hits === 1);
   rename("worker-3");
   held.remove();

@@ -1,6 +1,8 @@
 import { SBD_REMEDIATION } from "../../api/sbd-remediation.ts";
 import type { Evidence } from "../../fencing/evidence.ts";
 import type { FencerReport } from "../../fencing/fencer-report.ts";
+import type { ProofRecord } from "../../fencing/proof-record.ts";
+import { packRecord } from "../../fencing/shell/packed-record.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
 import { fieldAt, type KubeObject } from "../../kube/kube-object.ts";
 import { getObject } from "../../kube/read-objects.ts";
@@ -29,7 +31,7 @@ export type RequestWriter = {
   /** Where something changed, and every few seconds. Returns at once. */
   report(report: FencerReport): void;
   /** Records a proof, if a fresh read still names this agent. Returns at once. */
-  declare(uid: string, evidence: Evidence): void;
+  declare(uid: string, evidence: Evidence, record: ProofRecord): void;
 };
 
 const SBD_REMEDIATIONS = resourceTypeOf(SBD_REMEDIATION);
@@ -133,9 +135,12 @@ export function createRequestWriter(
         if (outcome === "proven") onDeclared(uid);
       });
     },
-    declare(uid, evidence) {
+    declare(uid, evidence, record) {
+      const observations = packRecord(record);
       void alone(uid, async (ref) => {
-        const outcome = await write(uid, ref, () => evidencePatch(evidence, Date.now()));
+        const outcome = await write(uid, ref, () =>
+          evidencePatch(evidence, observations, Date.now()),
+        );
         if (outcome === "written") log("info", `recorded proof of death: ${evidence.detail}`);
         if (outcome !== "not-written") onDeclared(uid);
       });

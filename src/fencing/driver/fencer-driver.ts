@@ -5,6 +5,7 @@ import { reportRequest } from "../fencer-report.ts";
 import { initialFencerState, type FencerConfig, type FencerState } from "../fencer-state.ts";
 import type { FencerEffect } from "../fencer-step.ts";
 import { stepFencer, type FencerEvent } from "../fencer.ts";
+import { recordGrounds } from "../proof-record.ts";
 import { openRequests } from "../requests.ts";
 import {
   DEVICE_WITHIN_MS,
@@ -95,9 +96,15 @@ export function createFencerDriver(
         send({ type: "ask-node", id: ask(null), nodeName });
         return;
       case "declare":
-        send({ type: "declare", uid: effect.uid, evidence: effect.evidence });
+        declare(effect);
         return;
     }
+  }
+
+  function declare({ uid, evidence, grounds }: FencerEffect & { readonly type: "declare" }): void {
+    const wallMs = Number(clock.wallNs() / 1_000_000n);
+    const record = recordGrounds(grounds, config.name, { rawMs: clock.rawMs(), wallMs });
+    send({ type: "declare", uid, evidence, record });
   }
 
   function ask(uid: string | null): number {

@@ -1,6 +1,7 @@
 import type { NodeReading, RequestReading } from "../authority.ts";
 import type { Evidence } from "../evidence.ts";
 import type { FencerReport } from "../fencer-report.ts";
+import type { ProofRecord } from "../proof-record.ts";
 
 /** What a fencer asks of the cluster and tells it. */
 export type FromFencer =
@@ -10,7 +11,12 @@ export type FromFencer =
   /** Answer: `node-read` of that ID, or nothing. */
   | { readonly type: "ask-node"; readonly id: number; readonly nodeName: string }
   /** Answer: `declared`, or nothing. */
-  | { readonly type: "declare"; readonly uid: string; readonly evidence: Evidence };
+  | {
+      readonly type: "declare";
+      readonly uid: string;
+      readonly evidence: Evidence;
+      readonly record: ProofRecord;
+    };
 
 /** What it is told. */
 export type ToFencer =

@@ -1,5 +1,5 @@
 import { commandLine } from "./command-line.ts";
-import { createScenarioPlay } from "./scenario-commands.ts";
+import { createScenarioPlay, type ScenarioProof } from "./scenario-commands.ts";
 import { parseScenario, renderScenario } from "./scenario-file.ts";
 
 /** What became of a scenario: its text with the traces as they are now. */
@@ -8,6 +8,7 @@ export type Replay = {
   readonly text: string;
   /** How many `expect` and `never` lines held. */
   readonly assertions: number;
+  readonly proofs: readonly ScenarioProof[];
 };
 
 /**
@@ -33,7 +34,8 @@ export function replayScenario(text: string): Replay {
     return { ...part, trace: play.takeTrace() };
   });
   play.finish();
-  return { title: file.title, text: renderScenario({ ...file, parts }), assertions };
+  const proofs = play.proofs();
+  return { title: file.title, text: renderScenario({ ...file, parts }), assertions, proofs };
 }
 
 function messageOf(error: unknown): string {

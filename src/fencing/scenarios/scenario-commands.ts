@@ -1,3 +1,5 @@
+import type { Evidence } from "../evidence.ts";
+import type { ProofGrounds } from "../proof-record.ts";
 import type { FenceRecord } from "../../protocol/fence-record.ts";
 import { newHeartbeat } from "../../protocol/message.ts";
 import { deriveTiming } from "../../timing/contract.ts";
@@ -28,6 +30,15 @@ export type ScenarioPlay = {
   takeTrace(): readonly string[];
   /** @throws Error where something happened that never may */
   finish(): void;
+  /** What was found to prove a death, with the fencer that found it. */
+  proofs(): readonly ScenarioProof[];
+};
+
+export type ScenarioProof = {
+  readonly fencer: string;
+  readonly uid: string;
+  readonly evidence: Evidence;
+  readonly grounds: ProofGrounds;
 };
 
 const DEFAULT_OFFSET_MS = 1_000_000;
@@ -393,6 +404,14 @@ export function createScenarioPlay(): ScenarioPlay {
         happenings.forEach((happening) => never(happening));
       }
     },
+    proofs: () =>
+      [...fencers.values()].flatMap(({ config, state }) =>
+        state.requests.flatMap(({ uid, proof, grounds }) =>
+          proof === null || grounds === null
+            ? []
+            : [{ fencer: config.name, uid, evidence: proof, grounds }],
+        ),
+      ),
   };
 }
 
