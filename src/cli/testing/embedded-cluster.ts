@@ -50,7 +50,7 @@ export async function startEmbeddedCluster(context: TestContext): Promise<Embedd
   const server = await startApiServer();
   context.after(() => server.close());
   server.objects.load(deployManifests());
-  server.objects.load([binding("kate", "sbd-confirm-off")]);
+  server.objects.load([binding("kate", "sbd-confirm-off"), binding("vera", "sbd-view")]);
   const kate = server.tokenForUser("kate", []);
   const operator = embeddedClient(server, {
     token: server.tokenFor(SYSTEM_NAMESPACE, "sbd-operator"),
