@@ -86,7 +86,7 @@ async function ifAllowed<T>(asked: Promise<T>): Promise<T | null> {
   try {
     return await asked;
   } catch (error) {
-    if (error instanceof KubeError && error.status === 403) return null;
+    if (error instanceof KubeError && error.code === "FORBIDDEN") return null;
     throw error;
   }
 }

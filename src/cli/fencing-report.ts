@@ -252,8 +252,8 @@ function observedMoments(
     [
       dated(deadByMs),
       "dead-by",
-      `an armed node is dead by now even if it never read the message: T + 2W = ` +
-        `${seconds(timing.longestLifeMs)}`,
+      "an armed node is dead by now even if it never read the message: T + 2W = " +
+        seconds(timing.longestLifeMs),
     ],
   ];
 }

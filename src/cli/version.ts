@@ -62,7 +62,7 @@ async function operatorImage(client: KubeClient): Promise<string | null> {
     const [container] = listAt(found, "spec", "template", "spec", "containers");
     return textAt(container, "image") || null;
   } catch (error) {
-    if (error instanceof KubeError && error.code === "REFUSED") return null;
+    if (error instanceof KubeError && error.code === "FORBIDDEN") return null;
     throw error;
   }
 }

@@ -12,7 +12,7 @@ export class PlainDataError extends Error {
   override readonly name = "PlainDataError";
 }
 
-const KINDS = ["$map", "$set", "$bigint", "$number", "$bytes"];
+const KINDS: ReadonlySet<string> = new Set(["$map", "$set", "$bigint", "$number", "$bytes"]);
 
 /**
  * State of a core as JSON can hold it, and back without loss: maps, sets, bigints, infinities and bytes
@@ -44,7 +44,7 @@ function plainObject(value: object): PlainData {
   if (value instanceof Set) return { $set: [...value].map(toPlain) };
   if (value instanceof Uint8Array) return { $bytes: [...value] };
   const fields = Object.entries(value).filter(([, inner]) => inner !== undefined);
-  if (fields.some(([field]) => KINDS.includes(field))) {
+  if (fields.some(([field]) => KINDS.has(field))) {
     throw new TypeError("Cannot record an object that looks like a recorded map or number");
   }
   return Object.fromEntries(fields.map(([field, inner]) => [field, toPlain(inner)]));
@@ -56,7 +56,7 @@ export function fromPlain(data: PlainData): unknown {
   if (Array.isArray(data)) return data.map(fromPlain);
   const fields = Object.entries(data as { readonly [field: string]: PlainData });
   const [first] = fields;
-  if (first === undefined || !KINDS.includes(first[0])) {
+  if (first === undefined || !KINDS.has(first[0])) {
     return Object.fromEntries(fields.map(([field, inner]) => [field, fromPlain(inner)]));
   }
   const [kind, inner] = first;

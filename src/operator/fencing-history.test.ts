@@ -10,6 +10,7 @@ function fencings(cluster: Cluster): readonly PastFencing[] {
 }
 
 function fence(cluster: Cluster, name: string, observations = "packed"): void {
+  cluster.pass(1_000);
   cluster.createRemediation(name, { nodeName: "worker-1" });
   cluster.settle();
   cluster.reportDurable(name, "worker-1");
@@ -41,7 +42,7 @@ test("the newest stands first, and the sixth is let go", () => {
   }
   assert.deepEqual(
     fencings(cluster).map(({ requestName }) => requestName),
-    names.slice(1).reverse(),
+    names.slice(1).toReversed(),
   );
 });
 
@@ -56,4 +57,13 @@ test("old proofs lose their observations before the object grows too large", () 
     fencings(cluster).map(({ evidence }) => evidence?.observations?.length ?? 0),
     [150_000, 150_000, 0],
   );
+});
+
+test("more requests at once than are kept do not take each other's place for ever", () => {
+  const cluster = new Cluster();
+  for (const name of ["a", "b", "c", "d", "e", "f", "g"]) fence(cluster, name);
+  const kept = fencings(cluster);
+  assert.equal(kept.length, 5);
+  cluster.settle();
+  assert.deepEqual(fencings(cluster), kept);
 });

@@ -16,20 +16,27 @@ const OBSERVATIONS_LENGTH_MAX = 400_000;
 export function keepFencings(snapshot: Snapshot): readonly Action[] {
   return snapshot.sbdNodes.flatMap((sbdNode): Action[] => {
     const known = sbdNode.status.fencings ?? [];
-    const kept = snapshot.remediations
-      .filter((remediation) => isAbout(remediation, sbdNode) && isWorthKeeping(remediation))
-      .reduce<readonly PastFencing[]>((fencings, remediation) => {
-        const before = fencings.find(({ requestUID }) => requestUID === remediation.metadata.uid);
-        const now = pastFencing(remediation, before ?? null, snapshot);
-        return before === undefined
-          ? [now, ...fencings]
-          : fencings.map((fencing) => (fencing === before ? now : fencing));
-      }, known);
-    const fencings = bounded(kept);
+    const kept = new Map(known.map((fencing) => [fencing.requestUID, fencing]));
+    for (const remediation of snapshot.remediations) {
+      if (isAbout(remediation, sbdNode) && isWorthKeeping(remediation)) {
+        const before = kept.get(remediation.metadata.uid ?? "") ?? null;
+        const now = pastFencing(remediation, before, snapshot);
+        kept.set(now.requestUID, now);
+      }
+    }
+    // Always the same order: more requests than are kept must not take each other's place for ever.
+    const fencings = bounded([...kept.values()].toSorted(newestFirst));
     return canonicalText(toPlain(fencings)) === canonicalText(toPlain(known))
       ? []
       : [{ type: "patch-sbd-node-status", target: targetOf(sbdNode), status: { fencings } }];
   });
+}
+
+function newestFirst(a: PastFencing, b: PastFencing): number {
+  return (
+    (b.requestedTime ?? "").localeCompare(a.requestedTime ?? "") ||
+    b.requestUID.localeCompare(a.requestUID)
+  );
 }
 
 function isAbout(remediation: SBDRemediation, { spec }: SBDNode): boolean {
@@ -41,12 +48,12 @@ function isAbout(remediation: SBDRemediation, { spec }: SBDNode): boolean {
   );
 }
 
-/** A request that ended before anybody was named to fence tells nothing about the node. */
+/**
+ * Once the leader has shown the proof, or the failure. A request that ended before anybody was named to
+ * fence tells nothing about the node.
+ */
 function isWorthKeeping(remediation: SBDRemediation): boolean {
-  const { fencing } = remediation.status;
-  return (
-    fencing !== undefined && (fencing.evidence !== undefined || outcomeOf(remediation) === "failed")
-  );
+  return remediation.status.fencing !== undefined && outcomeOf(remediation) !== "open";
 }
 
 function pastFencing(

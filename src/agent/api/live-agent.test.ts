@@ -15,6 +15,8 @@ import {
 } from "../../kube/resource-type.ts";
 import { embeddedClient } from "../../kube/testing/embedded-client.ts";
 import { until } from "../../kube/testing/until.ts";
+import { judgeGrounds, readGrounds } from "../../fencing/proof-record.ts";
+import { unpackRecord } from "../../fencing/shell/packed-record.ts";
 import { patchObject } from "../../kube/write-objects.ts";
 import type { VirtualNode } from "../../testing/virtual-node.ts";
 import { createLiveCluster, type LiveCluster } from "./testing/live-cluster.ts";
@@ -234,6 +236,13 @@ test("a named agent fences, reports each step, and records the proof, and clears
   assert.equal(textAt(reported("evidence"), "kind"), "Rebooted");
   assert.equal(textAt(reported("evidence"), "bootID"), bootID);
   assert.equal(textAt(reported("evidence"), "laterBootID"), target.bootID);
+  const record = unpackRecord(textAt(reported("evidence"), "observations"));
+  const judged = judgeGrounds(readGrounds(record));
+  assert.ok(
+    judged.kind === "proven",
+    "what was recorded proves the death to whoever judges it again",
+  );
+  assert.equal(judged.evidence.detail, textAt(reported("evidence"), "detail"));
   assert.equal(reported("epoch"), 1);
   assert.equal(reported("boundSeconds"), 16);
   assert.deepEqual(states.slice(-2), ["Durable", "Proven"]);

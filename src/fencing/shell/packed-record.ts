@@ -9,7 +9,7 @@ const TEXT_BYTES_MAX = 4 << 20;
 
 /** A proof's record as a status carries it: gzip in base64. Null for one that is too large to be kept. */
 export function packRecord(record: ProofRecord): string | null {
-  const packed = gzipSync(canonicalText(record as unknown as PlainData)).toString("base64");
+  const packed = gzipSync(canonicalText(record)).toString("base64");
   return packed.length <= PACKED_RECORD_LENGTH_MAX ? packed : null;
 }
 

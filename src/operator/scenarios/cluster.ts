@@ -363,7 +363,11 @@ function lineOf(action: Action): string {
     case "set-sbd-node-finalizers":
       return `finalizers ${action.target.name} [${action.finalizers.join(" ")}]`;
     case "patch-sbd-node-status": {
-      const { slotTask } = action.status as { slotTask?: { kind: string; agent: string } };
+      const { slotTask, fencings } = action.status as {
+        slotTask?: { kind: string; agent: string };
+        fencings?: unknown;
+      };
+      if (fencings !== undefined) return `fencings ${action.target.name}`;
       return `task ${action.target.name} ${slotTask?.kind ?? ""} by ${slotTask?.agent ?? ""}`;
     }
     case "patch-config-status":
