@@ -34,6 +34,8 @@ export type GuardedOptions = {
   readonly onStorageLoss?: OnStorageLoss;
   readonly watchdog?: GuestWatchdog;
   readonly blockBytes?: 512 | 4096;
+  /** Agents find a trigger that takes what is written and does nothing. */
+  readonly sysrq?: "does-nothing";
   readonly agentEnvironment?: Readonly<Record<string, string>>;
   /** Seconds from the end of a guest's agent to its next start; 1 where nothing is said. */
   readonly agentRestart?: Readonly<Record<string, number | "never">>;
@@ -148,7 +150,6 @@ export class GuardedCluster {
 
   /** The agent as a kubelet would run it. */
   agentOf(name: string, more: Readonly<Record<string, string>> = {}): GuestService {
-    const program = `${guestBundle}/sbd.mjs`;
     const environment = {
       NODE_NAME: name,
       SBD_TIMEOUT_SECONDS: String(this.timing.timeoutMs / 1000),
@@ -157,7 +158,11 @@ export class GuardedCluster {
       ...this.#options.agentEnvironment,
       ...more,
     };
-    const node = ["node", "--max-old-space-size=96", program, "agent"];
+    const program = ["node", "--max-old-space-size=96", `${guestBundle}/sbd.mjs`, "agent"];
+    const node =
+      this.#options.sysrq === undefined
+        ? program
+        : ["sh", "-c", `mount -o bind /dev/null /proc/sysrq-trigger && exec ${program.join(" ")}`];
     const restartSeconds = this.#options.agentRestart?.[name] ?? 1;
     if (this.plane === undefined) {
       return {

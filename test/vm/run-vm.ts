@@ -37,6 +37,7 @@ import { largeBlocks, nowayout, slewedClocks, softdog, tco } from "./scenarios/o
 import { rebootMethod } from "./scenarios/reboot-method.ts";
 import { rebootedBefore } from "./scenarios/rebooted-before.ts";
 import { secondMessage } from "./scenarios/second-message.ts";
+import { shortenedWatchdogs } from "./scenarios/shortened-watchdog.ts";
 import { takeover } from "./scenarios/takeover.ts";
 import { targetOff } from "./scenarios/target-off.ts";
 import { arrayLoss, storageLossSelfFence, storageLossSurvives } from "./scenarios/storage-loss.ts";
@@ -82,6 +83,7 @@ const SCENARIOS: readonly Scenario[] = [
   rebootMethod,
   tco,
   slewedClocks,
+  ...shortenedWatchdogs,
   sharedDisk,
   unpetted,
   petted,
