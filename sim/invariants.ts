@@ -235,11 +235,17 @@ export class Invariants {
     }
   }
 
+  /**
+   * The boot that its kubelet has told last beats armed. A later boot that has not beaten yet, since it
+   * does not reach the storage, runs unarmed: nothing but itself or an administrator ends it.
+   */
   #isFencable(nodeName: string): boolean {
+    const told = this.#world.api.nodes.get(nodeName)?.status?.nodeInfo?.bootID;
     return [...this.#world.device.heartbeats.values()].some(
       (slot) =>
         slot.kind === "heartbeat" &&
         slot.record.nodeName === nodeName &&
+        slot.record.bootID === told &&
         slot.record.armed &&
         !slot.record.leaving &&
         !slot.record.detectOnly,
