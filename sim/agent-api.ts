@@ -233,9 +233,12 @@ export class AgentApi {
         return openRequestsFor(requests, nodeName);
       },
       (list) => {
-        if (list !== null) {
-          this.#send({ type: "open-requests-read", id, ...list });
+        if (list === null) {
+          const { nodeName: own } = this.#agent.state.config;
+          world.say?.(`${own} gets no list of the open requests of ${nodeName}`);
+          return;
         }
+        this.#send({ type: "open-requests-read", id, ...list });
       },
     );
   }

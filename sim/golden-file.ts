@@ -10,6 +10,8 @@ export type GoldenFile = {
   readonly schedule: Schedule;
   /** `holds`, or the invariant that these faults break. */
   readonly expect: "holds" | InvariantCode;
+  /** What the faults must have hit: parts of lines of the trace, in this order, from the first fault on. */
+  readonly hits: readonly string[];
   readonly trace: string;
 };
 
@@ -17,8 +19,9 @@ const RULE = "----\n";
 const MS = 1_000;
 
 /**
- * Lines that begin with `#` are for the reader; `set T=10 W=5 …`, `expect holds|S1|…` and faults as
- * `printFault` writes them make the run.
+ * Lines that begin with `#` are for the reader; `set T=10 W=5 …`, `expect holds|S1|…`, `expect trace TEXT` and faults as
+ * `printFault` writes them make the run. A fault that misses what it was aimed at shows nothing, so a file with
+ * faults says by `expect trace` what its trace must tell once they have struck.
  *
  * @throws Error where a line is none of these
  */
@@ -26,11 +29,14 @@ export function readGolden(text: string): GoldenFile {
   const [head = "", trace = ""] = text.split(RULE);
   let schedule = settings("");
   let expect: GoldenFile["expect"] | null = null;
+  const hits: string[] = [];
   const faults = [];
   for (const line of head.split("\n")) {
     const [word = "", ...rest] = line.trim().split(/\s+/);
     if (word === "set") {
       schedule = settings(rest.join(" "));
+    } else if (word === "expect" && rest[0] === "trace") {
+      hits.push(line.trim().replace(/^expect\s+trace\s+/, ""));
     } else if (word === "expect") {
       expect = rest[0] as GoldenFile["expect"];
     } else if (word !== "" && word !== "#") {
@@ -40,17 +46,34 @@ export function readGolden(text: string): GoldenFile {
   if (expect === null) {
     throw new Error("A golden file says what it expects: 'expect holds' or 'expect S1'");
   }
-  return { head, schedule: { ...schedule, faults }, expect, trace };
+  if (faults.length > 0 && hits.length === 0) {
+    throw new Error("A golden file with faults says what they hit: 'expect trace TEXT'");
+  }
+  return { head, schedule: { ...schedule, faults }, expect, hits, trace };
 }
 
 /** Runs the file's faults. @returns what its trace should be, and what came of them */
-export function runGolden({ schedule }: GoldenFile): {
+export function runGolden({ schedule, hits }: GoldenFile): {
   readonly trace: string;
   readonly outcome: GoldenFile["expect"];
+  /** The first of `hits` that the trace does not tell in its place; null = it tells them all. */
+  readonly missed: string | null;
 } {
   const lines: string[] = [];
   const { violation } = simulate(schedule, (line) => lines.push(line));
-  return { trace: `${lines.join("\n")}\n`, outcome: violation?.code ?? "holds" };
+  return { trace: `${lines.join("\n")}\n`, outcome: violation?.code ?? "holds", missed: firstMissed(lines, hits) };
+}
+
+function firstMissed(lines: readonly string[], hits: readonly string[]): string | null {
+  let from = lines.findIndex((line) => line.includes("  FAULT ")) + 1;
+  for (const hit of hits) {
+    const at = lines.findIndex((line, index) => index >= from && line.includes(hit));
+    if (at === -1) {
+      return hit;
+    }
+    from = at + 1;
+  }
+  return null;
 }
 
 export function writeGolden({ head }: GoldenFile, trace: string): string {

@@ -11,11 +11,30 @@ const REWRITE = "is it meant? Then rewrite with: node sim/rewrite-golden.ts";
 for (const name of fs.readdirSync(GOLDEN).filter((file) => file.endsWith(".txt"))) {
   test(`golden run ${name} ends and reads as written`, () => {
     const golden = readGolden(fs.readFileSync(new URL(name, GOLDEN), "utf8"));
-    const { trace, outcome } = runGolden(golden);
+    const { trace, outcome, missed } = runGolden(golden);
     assert.equal(outcome, golden.expect);
+    assert.equal(missed, null, "a fault misses what it was aimed at: the trace does not tell this");
     assert.equal(trace, golden.trace, REWRITE);
   });
 }
+
+test("a golden file with faults that does not say what they hit is refused", () => {
+  assert.throws(() => readGolden("expect holds\n60 request worker-2\n----\n"), /what they hit/);
+});
+
+test("a hit counts in its order and from the first fault on", () => {
+  const missedOf = (...hits: string[]): string | null =>
+    runGolden(
+      readGolden(
+        ["set until=62 calm=1", ...hits.map((hit) => `expect trace ${hit}`)]
+          .concat("expect holds", "60 reset worker-2", "----\n")
+          .join("\n"),
+      ),
+    ).missed;
+  assert.equal(missedOf("DIES: a reset"), null);
+  assert.equal(missedOf("DIES: a reset", "FAULT"), "FAULT");
+  assert.equal(missedOf("is given slot 2"), "is given slot 2");
+});
 
 test("every fault outside the claim is shown to break it, in a golden run of its own", () => {
   const broken = fs

@@ -175,6 +175,25 @@ test("of two namings of one leader the first came through: it knows whom it name
   assert.deepEqual(clearsBy(), ["worker-2"]);
 });
 
+test("a cache behind two namings of one leader: nobody was replaced, so clearing does not wait", () => {
+  cluster = new Cluster({ config: SURVIVES, nodes: 4 });
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  while (cluster.taints("worker-1").length === 0) {
+    cluster.round();
+  }
+  const before = cluster.api.snapshot();
+  while (cluster.fencer("req") === "") {
+    cluster.round();
+  }
+  cluster.leader.look(before, cluster.nowMs + 1_000);
+  cluster.pass(1_000);
+  assert.equal(cluster.fencer("req"), "worker-2");
+  cluster.api.delete("SBDRemediation", "req");
+  cluster.takeTrace();
+  cluster.pass(1_000);
+  assert.deepEqual(clearsBy(), ["worker-2"]);
+});
+
 test("the leader that named it itself waits for nobody else", () => {
   cluster = named(SURVIVES, 4);
   cluster.silence("worker-4");

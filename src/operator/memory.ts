@@ -219,7 +219,9 @@ function durableMessage(
  */
 function wasReplaced(known: RequestMemory | undefined, now: NamedFencer): boolean {
   const before = known?.fencer ?? NOBODY;
-  const isOwnFirst = before.namedTime === "" && isSame(now, known?.named ?? NOBODY);
+  // It may have decided anew since, on a cache that did not show its own naming yet.
+  const isOwnFirst =
+    before.namedTime === "" && (known?.namings ?? []).some((own) => isSame(own, now));
   return !isSame(now, before) && !isOwnFirst;
 }
 
