@@ -61,7 +61,11 @@ export function runGolden({ schedule, hits }: GoldenFile): {
 } {
   const lines: string[] = [];
   const { violation } = simulate(schedule, (line) => lines.push(line));
-  return { trace: `${lines.join("\n")}\n`, outcome: violation?.code ?? "holds", missed: firstMissed(lines, hits) };
+  return {
+    trace: `${lines.join("\n")}\n`,
+    outcome: violation?.code ?? "holds",
+    missed: firstMissed(lines, hits),
+  };
 }
 
 function firstMissed(lines: readonly string[], hits: readonly string[]): string | null {

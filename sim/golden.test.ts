@@ -30,7 +30,11 @@ test("a hit counts in its order and from the first fault on", () => {
 
 /** What a run of three nodes, one of which is reset, misses of these. */
 function missedOf(...hits: string[]): string | null {
-  const lines = ["set until=62 calm=1", "expect holds", ...hits.map((hit) => `expect trace ${hit}`)];
+  const lines = [
+    "set until=62 calm=1",
+    "expect holds",
+    ...hits.map((hit) => `expect trace ${hit}`),
+  ];
   return runGolden(readGolden([...lines, "60 reset worker-2", "----\n"].join("\n"))).missed;
 }
 
