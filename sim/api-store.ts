@@ -9,7 +9,9 @@ import type { SBDConfig } from "../src/api/sbd-config.ts";
 import { sbdNodeName, type SBDNode, type SBDNodeSpec } from "../src/api/sbd-node.ts";
 import type { SBDRemediation } from "../src/api/sbd-remediation.ts";
 import type {
+  KubeClaim,
   KubeDaemonSet,
+  KubeJob,
   KubeNode,
   KubePod,
   KubeVolumeAttachment,
@@ -25,6 +27,9 @@ export const CONFIG_NAME = "sbd";
 export const NAMESPACE = "sbd-system";
 
 const LATENCY_MS = 15;
+/** The device is there, and was initialised before the run. */
+const NO_CLAIMS: readonly KubeClaim[] = [];
+const NO_JOBS: readonly KubeJob[] = [];
 
 /**
  * The API server: one consistent store, and between it and each client a network that fails. A
@@ -86,6 +91,8 @@ export class ApiStore {
       pods: this.pods.list(),
       volumeAttachments: this.volumeAttachments.list(),
       daemonSets: this.daemonSets.list(),
+      claims: NO_CLAIMS,
+      jobs: NO_JOBS,
       fencerDeployments: [],
       fencerLeases: [],
     };

@@ -57,10 +57,13 @@ export function executeAction(api: ApiStore, action: WriteAction): WriteOutcome 
     case "apply-daemon-set":
       api.daemonSets.create({ metadata: { ...action.manifest.metadata } });
       return "done";
+    case "create-job":
+    case "delete-job":
     case "apply-deployment":
     case "delete-deployment":
       throw new Error(
-        `No simulated SBDConfig has its fencer placed by the operator: ${action.type}`,
+        `No simulated SBDConfig has no device, or its fencer placed by the operator: ` +
+          action.type,
       );
   }
 }

@@ -90,6 +90,20 @@ test("the operator may taint and report on nodes, but not delete or replace one"
   assert.deepEqual(verbsFor(OPERATOR, "", "pods"), ["get", "list", "watch", "delete"]);
 });
 
+test("the operator reads claims, and makes and removes Jobs, in its own namespace alone", () => {
+  const found = manifests(OPERATOR).flatMap((manifest) =>
+    ((manifest["rules"] ?? []) as Rule[])
+      .filter(({ resources }) =>
+        resources.some((resource) => ["persistentvolumeclaims", "jobs"].includes(resource)),
+      )
+      .map(({ resources, verbs }) => [manifest.kind, resources.join(), verbs.join()]),
+  );
+  assert.deepEqual(found, [
+    ["Role", "persistentvolumeclaims", "get,list,watch"],
+    ["Role", "jobs", "get,list,watch,create,delete"],
+  ]);
+});
+
 test("NodeHealthCheck is given what it needs, by its label", () => {
   const role = only(EXTERNAL);
   assert.equal(

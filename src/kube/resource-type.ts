@@ -71,6 +71,7 @@ export const DAEMON_SETS: ResourceType = builtIn(
   "daemonsets",
   "namespaced",
 );
+export const JOBS: ResourceType = builtIn("batch", "v1", "Job", "jobs", "namespaced");
 export const DEPLOYMENTS: ResourceType = builtIn(
   "apps",
   "v1",

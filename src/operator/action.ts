@@ -1,6 +1,7 @@
 import type { SBDConfigStatus } from "../api/sbd-config.ts";
 import type { SBDNodeSpec, SBDNodeStatus } from "../api/sbd-node.ts";
 import type { SBDRemediation, SBDRemediationStatus } from "../api/sbd-remediation.ts";
+import type { JudgementReason } from "./config-status.ts";
 import type { KubeNodeCondition, KubeTaint } from "./kube-object.ts";
 
 /** An object as it was read: a write to it fails if it has changed since. */
@@ -66,9 +67,17 @@ export type Action =
       readonly target: Target;
       readonly status: StatusPatch<SBDConfigStatus>;
     }
-  | { readonly type: "apply-daemon-set"; readonly manifest: Manifest; readonly present: boolean }
-  | { readonly type: "apply-deployment"; readonly manifest: Manifest; readonly present: boolean }
-  | { readonly type: "delete-deployment"; readonly target: Target }
+  /** Applied wherever what is there may differ from the manifest. */
+  | {
+      readonly type: "apply-daemon-set" | "apply-deployment";
+      readonly manifest: Manifest;
+      readonly present: PresentObject | null;
+    }
+  | { readonly type: "create-job"; readonly manifest: Manifest }
+  | {
+      readonly type: "delete-deployment" | "delete-job";
+      readonly target: Target;
+    }
   | {
       readonly type: "event";
       readonly about: EventSubject;
@@ -83,6 +92,23 @@ export type Manifest = {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace: string };
 };
+
+/** An object as it was read, before it is applied. */
+export type PresentObject = {
+  readonly resourceVersion: string;
+  /** Counts what was asked of it. */
+  readonly generation: number;
+};
+
+export function presentOf(object: {
+  readonly metadata: {
+    readonly resourceVersion?: string | undefined;
+    readonly generation?: number | undefined;
+  };
+}): PresentObject {
+  const { resourceVersion = "", generation = 0 } = object.metadata;
+  return { resourceVersion, generation };
+}
 
 export type EventSubject = {
   readonly apiVersion: string;
@@ -102,7 +128,8 @@ export type EventReason =
   | "FencerNamed"
   | "RemediationStopped"
   | "RemediationFinished"
-  | "SlotConflict";
+  | "SlotConflict"
+  | JudgementReason;
 
 export function targetOf(object: {
   readonly metadata: {
@@ -125,6 +152,7 @@ export function writeKeyOf(action: Action): string {
       return `${action.type} ${action.spec.nodeName}`;
     case "apply-daemon-set":
     case "apply-deployment":
+    case "create-job":
       return `${action.type} ${action.manifest.metadata.name}`;
     default:
       return `${action.type} ${action.target.namespace ?? ""}/${action.target.name}`;

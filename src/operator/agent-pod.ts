@@ -1,6 +1,8 @@
 import type { SBDConfig } from "../api/sbd-config.ts";
 import { seconds, type Timing } from "../timing/contract.ts";
 import type { OperatorPlace } from "./config.ts";
+import type { VolumeMode } from "./device-claim.ts";
+import { deviceVolume } from "./device-volume.ts";
 import { agreementEnvironment, excluding, fieldOf, type PodTemplate } from "./pod-parts.ts";
 
 /** The host's files that an agent looks at, under one directory of the container. */
@@ -8,6 +10,7 @@ export const HOST_ROOT = "/host";
 const STATE_DIRECTORY = "/run/sbd-agent";
 /** Agents of a rollout wait so much longer than the watchdog takes. */
 const READY_MARGIN_SECONDS = 1;
+const GRACE_MARGIN_SECONDS = 5;
 
 /** minReadySeconds: longer than T + W, so that a rollout stops at an agent whose node dies. */
 export function minReadySeconds(timing: Timing): number {
@@ -15,7 +18,16 @@ export function minReadySeconds(timing: Timing): number {
 }
 
 /**
- * The agent's pod. No CPU limit (a quota starves petting), no liveness probe (killing an agent pets
+ * Longer than T + W: an agent that cannot leave in order lives on to its deadline, which the kubelet must
+ * not cut short: from then on whoever opens the watchdog next would decide.
+ */
+export function graceSeconds(timing: Timing): number {
+  return Math.ceil((timing.timeoutMs + timing.watchdogMs) / 1_000) + GRACE_MARGIN_SECONDS;
+}
+
+/**
+ * The agent's pod. Ready is an agent that has armed (or is to detect only), so that a rollout stops at the
+ * first node that does not; the probe only tells. No CPU limit (a quota starves petting), no liveness probe (killing an agent pets
  * its watchdog). The host's directories are mounted whole: a hostPath of a single missing file would
  * be made as a directory and hide a missing watchdog.
  */
@@ -23,9 +35,11 @@ export function agentPodTemplate(
   config: SBDConfig,
   timing: Timing,
   place: OperatorPlace,
+  mode: VolumeMode,
   labels: Readonly<Record<string, string>>,
 ): PodTemplate {
   const { spec } = config;
+  const device = deviceVolume(config, mode, spec.sbdDevicePath);
   return {
     metadata: {
       labels,
@@ -39,7 +53,7 @@ export function agentPodTemplate(
       serviceAccountName: "sbd-agent",
       hostPID: true,
       priorityClassName: "system-node-critical",
-      terminationGracePeriodSeconds: 30,
+      terminationGracePeriodSeconds: graceSeconds(timing),
       nodeSelector: { ...spec.nodeSelector, "kubernetes.io/os": "linux" },
       ...excluding(spec.nodeExclusionList),
       tolerations: spec.tolerations ?? [{ operator: "Exists" }],
@@ -51,6 +65,11 @@ export function agentPodTemplate(
           args: ["agent"],
           env: agentEnvironment(config, place),
           ports: [{ name: "metrics", containerPort: spec.metricsPort, protocol: "TCP" }],
+          readinessProbe: {
+            httpGet: { path: "/readyz", port: "metrics" },
+            periodSeconds: 5,
+            timeoutSeconds: 5,
+          },
           resources: {
             requests: { cpu: "50m", memory: "128Mi" },
             limits: { memory: "256Mi" },
@@ -60,19 +79,19 @@ export function agentPodTemplate(
             capabilities: { add: ["SYS_ADMIN"] },
             readOnlyRootFilesystem: true,
           },
-          volumeDevices: [{ name: "sbd-block-device", devicePath: spec.sbdDevicePath }],
-          volumeMounts: HOST_PATHS.map(({ name, path, readOnly }) => ({
-            name,
-            mountPath: `${HOST_ROOT}${path}`,
-            ...(readOnly ? { readOnly } : {}),
-          })),
+          volumeDevices: device.volumeDevices,
+          volumeMounts: [
+            ...device.volumeMounts,
+            ...HOST_PATHS.map(({ name, path, readOnly }) => ({
+              name,
+              mountPath: `${HOST_ROOT}${path}`,
+              ...(readOnly ? { readOnly } : {}),
+            })),
+          ],
         },
       ],
       volumes: [
-        {
-          name: "sbd-block-device",
-          persistentVolumeClaim: { claimName: spec.sbdDevicePVCName },
-        },
+        device.volume,
         ...HOST_PATHS.map(({ name, path, type }) => ({ name, hostPath: { path, type } })),
       ],
     },

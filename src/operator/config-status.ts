@@ -4,7 +4,30 @@ import { type Action, type EventReason, type StatusPatch, targetOf } from "./act
 import type { Moment } from "./snapshot.ts";
 
 /** A condition as a reconciler judges it; when it last changed follows. */
-export type Judgement = Pick<Condition, "type" | "status" | "reason" | "message">;
+export type Judgement = Pick<Condition, "type" | "status" | "message"> & {
+  readonly reason: JudgementReason;
+};
+
+/** Reasons of an SBDConfig's conditions, and of the events that tell when one becomes False. */
+export type JudgementReason =
+  | "AllNodesArmed"
+  | "NodesNotArmed"
+  | "NodesOfOtherConfig"
+  | "NoFencer"
+  | "InvalidTiming"
+  | "AsInTheDeviceHeader"
+  | "DeviceHeaderDiffers"
+  | "ClaimBound"
+  | "ClaimNotFound"
+  | "ClaimDeleted"
+  | "ClaimNotBound"
+  | "ClaimLost"
+  | "ClaimShared"
+  | "WrongAccessMode"
+  | "WrongVolumeMode"
+  | "DeviceInitialised"
+  | "DeviceNotLookedAt"
+  | "DeviceRefused";
 
 /** What an SBDConfig's status is to say beside its conditions; null removes a field. */
 export type ConfigFacts = StatusPatch<
@@ -49,6 +72,9 @@ export function showConfig(
         ],
       },
     },
+    ...judged
+      .filter((judgement) => isNewTrouble(judgement, known))
+      .map(({ reason, message }) => configEvent(config, "Warning", reason, message)),
     ...(isNew
       ? [
           configEvent(
@@ -76,6 +102,12 @@ export function configEvent(
 /** What an SBDConfig's status says of a condition now. */
 export function conditionOf(config: SBDConfig, type: string): Condition | null {
   return config.status.conditions?.find((condition) => condition.type === type) ?? null;
+}
+
+/** `Ready` is False while a rollout goes on: that is no trouble. */
+function isNewTrouble({ type, status, reason }: Judgement, known: readonly Condition[]): boolean {
+  const before = known.find((condition) => condition.type === type);
+  return type !== "Ready" && status === "False" && before?.reason !== reason;
 }
 
 function dated(judgement: Judgement, known: readonly Condition[], { wall }: Moment): Condition {

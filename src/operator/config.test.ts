@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { parseSBDConfig, type SBDConfig } from "../api/sbd-config.ts";
 import { deriveTiming } from "../timing/contract.ts";
+import { graceSeconds } from "./agent-pod.ts";
 import { agentDaemonSet } from "./config.ts";
 import { Cluster } from "./scenarios/cluster.ts";
 import { PLACE, wallAt } from "./scenarios/leader.ts";
@@ -34,6 +35,7 @@ type Container = {
   resources: { requests: object; limits: object };
   securityContext: Record<string, unknown>;
   livenessProbe?: object;
+  readinessProbe: { httpGet: object };
   volumeDevices: object[];
   volumeMounts: { name: string; mountPath: string; readOnly?: boolean }[];
 };
@@ -55,7 +57,7 @@ type DaemonSet = {
 
 function daemonSetOf(spec: Readonly<Record<string, unknown>> = {}): DaemonSet {
   const timing = deriveTiming({ timeoutMs: 10_000, watchdogMs: 5_000 });
-  return agentDaemonSet(configOf(spec), timing, PLACE) as unknown as DaemonSet;
+  return agentDaemonSet(configOf(spec), timing, "Block", PLACE) as unknown as DaemonSet;
 }
 
 function agentOf(daemonSet: DaemonSet): Container {
@@ -92,6 +94,24 @@ test("a rollout never runs two agents on a node and waits longer than T + W at e
     type: "RollingUpdate",
     rollingUpdate: { maxSurge: 0, maxUnavailable: 1 },
   });
+});
+
+test("a rollout stops at the first node that does not arm: the agent tells whether it has", () => {
+  const container = agentOf(daemonSetOf());
+  assert.deepEqual(container.readinessProbe.httpGet, { path: "/readyz", port: "metrics" });
+});
+
+test("an agent is given longer than T + W to leave: its deadline comes before the kubelet's", () => {
+  for (const [timeoutMs, watchdogMs] of [
+    [10_000, 5_000],
+    [60_000, 30_000],
+    [3_600_000, 60_000],
+  ] as const) {
+    const timing = deriveTiming({ timeoutMs, watchdogMs });
+    assert.equal(graceSeconds(timing), (timeoutMs + watchdogMs) / 1_000 + 5);
+  }
+  const { template } = daemonSetOf().spec;
+  assert.equal(template.spec["terminationGracePeriodSeconds"], 20);
 });
 
 test("nothing may starve, kill or evict the agent: no CPU limit, no liveness probe, priority", () => {

@@ -1,14 +1,17 @@
 import { fencerNameOf } from "../api/fencer-name.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
 import { TimingError, msgwaitArithmetic, type Timing } from "../timing/contract.ts";
-import type { Action, Manifest } from "./action.ts";
+import { type Action, type Manifest, presentOf } from "./action.ts";
 import { agentPodTemplate, minReadySeconds } from "./agent-pod.ts";
 import { configEvent, showConfig, type Judgement } from "./config-status.ts";
 import { differencesOf, timingOf } from "./contract-in-force.ts";
+import { judgeClaim, volumeModeOf, type VolumeMode } from "./device-claim.ts";
+import { prepareDevice } from "./device-init-job.ts";
 import { isFencing, isReporting, type OperatorMemory } from "./memory.ts";
 import { coveredNodes, owningConfig, reconcileSlots } from "./node-slots.ts";
-import { ownerOf } from "./pod-parts.ts";
+import { CONFIG_LABEL, ownerOf } from "./pod-parts.ts";
 import type { Moment, Snapshot } from "./snapshot.ts";
+import { unarmedNodes } from "./unarmed-nodes.ts";
 
 /** Where the operator runs. */
 export type OperatorPlace = {
@@ -45,32 +48,44 @@ export function reconcileConfig(
     }
     throw error;
   }
-  const manifest = agentDaemonSet(config, timing, place);
-  const present = snapshot.daemonSets.some(
+  const manifest = agentDaemonSet(config, timing, volumeModeOf(config, snapshot), place);
+  const present = snapshot.daemonSets.find(
     ({ metadata }) =>
       metadata.namespace === place.namespace && metadata.name === manifest.metadata.name,
   );
+  const storage = judgeClaim(config, snapshot);
+  const device = prepareDevice(config, snapshot, timing, place, storage);
   return [
     ...reconcileSlots(config, snapshot, memory, moment),
-    { type: "apply-daemon-set", manifest, present },
-    ...(present
-      ? []
-      : [
-          configEvent(
-            config,
-            "Normal",
-            "DaemonSetManaged",
-            `DaemonSet '${manifest.metadata.name}' for SBD Agent managed.`,
-          ),
-        ]),
-    ...reportConfig(config, snapshot, memory, moment, timing),
+    ...device.actions,
+    {
+      type: "apply-daemon-set",
+      manifest,
+      present: present === undefined ? null : presentOf(present),
+    },
+    configEvent(
+      config,
+      "Normal",
+      "DaemonSetManaged",
+      `DaemonSet '${manifest.metadata.name}' for SBD Agent managed.`,
+    ),
+    ...reportConfig(config, snapshot, memory, moment, timing, [
+      judgeContract(config, snapshot),
+      storage,
+      device.judgement,
+    ]),
   ];
 }
 
 /** `sbd-agent-<config>`, owned by the config and so collected with it. */
-export function agentDaemonSet(config: SBDConfig, timing: Timing, place: OperatorPlace): Manifest {
+export function agentDaemonSet(
+  config: SBDConfig,
+  timing: Timing,
+  mode: VolumeMode,
+  place: OperatorPlace,
+): Manifest {
   const name = `sbd-agent-${config.metadata.name}`;
-  const labels = { app: "sbd-agent", "medik8s.io/sbdconfig": config.metadata.name };
+  const labels = { app: "sbd-agent", [CONFIG_LABEL]: config.metadata.name };
   const manifest = {
     apiVersion: "apps/v1",
     kind: "DaemonSet",
@@ -84,7 +99,7 @@ export function agentDaemonSet(config: SBDConfig, timing: Timing, place: Operato
       selector: { matchLabels: labels },
       minReadySeconds: minReadySeconds(timing),
       updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } },
-      template: agentPodTemplate(config, timing, place, labels),
+      template: agentPodTemplate(config, timing, place, mode, labels),
     },
   };
   return manifest;
@@ -96,6 +111,7 @@ function reportConfig(
   memory: OperatorMemory,
   moment: Moment,
   timing: Timing,
+  conditions: readonly Judgement[],
 ): readonly Action[] {
   const covered = coveredNodes(config, snapshot);
   const lost = covered.filter(
@@ -115,6 +131,7 @@ function reportConfig(
     lost.length > 0
       ? `${lost.length} node(s) belong to an older SBDConfig: ${lost.map(({ metadata }) => metadata.name).join(", ")}`
       : `${armed.length} of ${covered.length} nodes are armed` +
+        unarmedNodes(config, covered, snapshot, memory, moment.nowMs) +
         (hasFencer
           ? ""
           : `; no fencer of Deployment ${fencer} is at work, so no node can be fenced`);
@@ -131,7 +148,18 @@ function reportConfig(
             : "NodesNotArmed",
     message: `${why}; ${msgwaitArithmetic(timing)}`,
   };
-  return showConfig(config, moment, [judgement, judgeContract(config, snapshot)], {
+  const trouble = conditions.find(
+    ({ type, status }) => status === "False" && (type === "StorageReady" || type === "DeviceReady"),
+  );
+  const shown: Judgement =
+    areArmed || lost.length > 0 || trouble === undefined
+      ? judgement
+      : {
+          ...judgement,
+          reason: trouble.reason,
+          message: `${trouble.message}; ${judgement.message}`,
+        };
+  return showConfig(config, moment, [shown, ...conditions], {
     nodes: covered.length,
     agentsReady: agents.length,
     agentsArmed: armed.length,

@@ -39,6 +39,8 @@ function snapshotOf(
     pods: [],
     volumeAttachments: [],
     daemonSets: [],
+    claims: [],
+    jobs: [],
     fencerLeases: [],
   };
 }
@@ -62,7 +64,7 @@ test("one Deployment for each config with Operator placement, and none for anoth
   const [action, ...more] = reconcileFencers(snapshotOf([placed, configOf({})]), PLACE);
   assert.deepEqual(more, []);
   assert.equal(action?.type, "apply-deployment");
-  assert.equal(action.present, false);
+  assert.equal(action.present, null);
   assert.equal(action.manifest.metadata.name, "sbd-fencer-default");
 });
 
@@ -106,7 +108,7 @@ type Pod = {
 
 function podOf(spec: Readonly<Record<string, unknown>> = {}): Pod {
   const config = configOf({ fencerPlacement: "Operator", ...spec });
-  const manifest = fencerDeployment(config, PLACE) as unknown as {
+  const manifest = fencerDeployment(config, snapshotOf([config]), PLACE) as unknown as {
     spec: { template: { spec: Pod } };
   };
   return manifest.spec.template.spec;

@@ -1,17 +1,24 @@
 import { fencerNameOf } from "../api/fencer-name.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
-import { type Action, type Manifest, targetOf } from "./action.ts";
+import { type Action, type Manifest, presentOf, targetOf } from "./action.ts";
 import type { OperatorPlace } from "./config.ts";
+import { volumeModeOf } from "./device-claim.ts";
+import { deviceVolume } from "./device-volume.ts";
 import type { KubePod } from "./kube-object.ts";
-import { agreementEnvironment, excluding, fieldOf, ownerOf } from "./pod-parts.ts";
+import {
+  agreementEnvironment,
+  CONFIG_LABEL,
+  excluding,
+  fieldOf,
+  ownerOf,
+  toleratingControlPlane,
+} from "./pod-parts.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** Where a fencer sees the shared device, as the blueprint has it. */
 export const FENCER_DEVICE_PATH = "/mnt/sbd-operator-device";
 
 const APP = "sbd-fencer";
-const CONFIG_LABEL = "medik8s.io/sbdconfig";
-const DEVICE_VOLUME = "sbd-block-device";
 /** One works, the other looks on and takes over when the node of the first is lost. */
 const REPLICAS = 2;
 /** A fencer on a lost node is of no use there. */
@@ -34,8 +41,9 @@ export function reconcileFencers(snapshot: Snapshot, place: OperatorPlace): read
         ({ metadata }) => metadata.name === fencerNameOf(config.metadata.name),
       );
       if (config.spec.fencerPlacement === "Operator") {
-        const manifest = fencerDeployment(config, place);
-        return [{ type: "apply-deployment", manifest, present: present !== undefined }];
+        const manifest = fencerDeployment(config, snapshot, place);
+        const before = present === undefined ? null : presentOf(present);
+        return [{ type: "apply-deployment", manifest, present: before }];
       }
       const isOurs =
         present?.metadata.deletionTimestamp === undefined &&
@@ -49,8 +57,13 @@ export function reconcileFencers(snapshot: Snapshot, place: OperatorPlace): read
  * no capability is needed for. Readiness is a good pass of late; there is no liveness probe, as a
  * fencer whose device is away does better to wait for it.
  */
-export function fencerDeployment(config: SBDConfig, place: OperatorPlace): Manifest {
+export function fencerDeployment(
+  config: SBDConfig,
+  snapshot: Snapshot,
+  place: OperatorPlace,
+): Manifest {
   const { spec } = config;
+  const volume = deviceVolume(config, volumeModeOf(config, snapshot), FENCER_DEVICE_PATH);
   const labels = { app: APP, [CONFIG_LABEL]: config.metadata.name };
   const lost = { operator: "Exists", effect: "NoExecute" };
   const manifest = {
@@ -75,13 +88,7 @@ export function fencerDeployment(config: SBDConfig, place: OperatorPlace): Manif
           nodeSelector: { ...spec.nodeSelector, "kubernetes.io/os": "linux" },
           ...excluding(spec.nodeExclusionList),
           tolerations: [
-            ...(spec.tolerations ?? [
-              {
-                key: "node-role.kubernetes.io/control-plane",
-                operator: "Exists",
-                effect: "NoSchedule",
-              },
-            ]),
+            ...(spec.tolerations ?? toleratingControlPlane()),
             ...["node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"].map((key) => ({
               key,
               ...lost,
@@ -123,15 +130,11 @@ export function fencerDeployment(config: SBDConfig, place: OperatorPlace): Manif
                 readOnlyRootFilesystem: true,
                 capabilities: { drop: ["ALL"] },
               },
-              volumeDevices: [{ name: DEVICE_VOLUME, devicePath: FENCER_DEVICE_PATH }],
+              volumeDevices: volume.volumeDevices,
+              volumeMounts: volume.volumeMounts,
             },
           ],
-          volumes: [
-            {
-              name: DEVICE_VOLUME,
-              persistentVolumeClaim: { claimName: spec.sbdDevicePVCName },
-            },
-          ],
+          volumes: [volume.volume],
         },
       },
     },

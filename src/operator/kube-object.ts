@@ -42,7 +42,47 @@ export type KubePod = {
   };
   readonly status?: {
     readonly phase?: string;
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly message?: string;
+    }[];
+    readonly containerStatuses?: readonly KubeContainerStatus[];
+  };
+};
+
+export type KubeContainerStatus = {
+  readonly state?: KubeContainerState;
+  readonly lastState?: KubeContainerState;
+};
+
+type KubeContainerState = {
+  readonly waiting?: { readonly reason?: string; readonly message?: string };
+  readonly terminated?: {
+    readonly exitCode?: number;
+    readonly reason?: string;
+    readonly message?: string;
+  };
+};
+
+export type KubeClaim = {
+  readonly metadata: KubeMeta;
+  readonly spec?: {
+    readonly accessModes?: readonly string[];
+    readonly volumeMode?: string;
+  };
+  readonly status?: { readonly phase?: string; readonly accessModes?: readonly string[] };
+};
+
+export type KubeJob = {
+  readonly metadata: KubeMeta;
+  readonly status?: {
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason?: string;
+      readonly message?: string;
+    }[];
   };
 };
 
@@ -53,7 +93,13 @@ export type KubeVolumeAttachment = {
 
 export type KubeDaemonSet = {
   readonly metadata: KubeMeta;
-  readonly spec?: unknown;
+  readonly spec?: {
+    readonly template?: {
+      readonly spec?: {
+        readonly containers?: readonly { readonly volumeDevices?: readonly unknown[] }[];
+      };
+    };
+  };
   readonly status?: {
     readonly desiredNumberScheduled?: number;
     readonly numberReady?: number;

@@ -33,12 +33,15 @@ export function owningConfig(snapshot: Snapshot, nodeName: string): SBDConfig | 
       config.metadata.deletionTimestamp === undefined &&
       coveredNodes(config, snapshot).some(({ metadata }) => metadata.name === nodeName),
   );
-  const oldestFirst = covering.toSorted(
-    (a, b) =>
-      (a.metadata.creationTimestamp ?? "").localeCompare(b.metadata.creationTimestamp ?? "") ||
-      a.metadata.name.localeCompare(b.metadata.name),
+  return covering.toSorted(byAge)[0] ?? null;
+}
+
+/** Oldest first. */
+export function byAge(a: SBDConfig, b: SBDConfig): number {
+  return (
+    (a.metadata.creationTimestamp ?? "").localeCompare(b.metadata.creationTimestamp ?? "") ||
+    a.metadata.name.localeCompare(b.metadata.name)
   );
-  return oldestFirst[0] ?? null;
 }
 
 /**

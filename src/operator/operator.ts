@@ -101,6 +101,10 @@ function subjectOf(action: Action): LineSubject {
       return { config: action.target.name };
     case "apply-daemon-set":
       return { daemonSet: action.manifest.metadata.name };
+    case "create-job":
+      return { job: action.manifest.metadata.name };
+    case "delete-job":
+      return { job: action.target.name };
     case "apply-deployment":
       return { deployment: action.manifest.metadata.name };
     case "delete-deployment":

@@ -3,6 +3,9 @@ import { SBD_CONFIG, type SBDConfig } from "../api/sbd-config.ts";
 import type { OperatorPlace } from "./config.ts";
 import { askedContract } from "./contract-in-force.ts";
 
+/** On everything that is made for an SBDConfig: its name. */
+export const CONFIG_LABEL = "medik8s.io/sbdconfig";
+
 /** What makes an object go when its SBDConfig goes. */
 export function ownerOf({ metadata }: SBDConfig): Readonly<Record<string, unknown>> {
   return {
@@ -13,6 +16,13 @@ export function ownerOf({ metadata }: SBDConfig): Readonly<Record<string, unknow
     controller: true,
     blockOwnerDeletion: true,
   };
+}
+
+/** Of pods that may run on any node that works. */
+export function toleratingControlPlane(): readonly unknown[] {
+  return [
+    { key: "node-role.kubernetes.io/control-plane", operator: "Exists", effect: "NoSchedule" },
+  ];
 }
 
 /** A pod template as the API server takes it. */

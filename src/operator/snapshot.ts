@@ -4,8 +4,10 @@ import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import { nodeOfRemediation } from "../api/node-of-remediation.ts";
 import { REMEDIATION_FINALIZER } from "../api/remediation-names.ts";
 import type {
+  KubeClaim,
   KubeDaemonSet,
   KubeDeployment,
+  KubeJob,
   KubeLease,
   KubeNode,
   KubePod,
@@ -21,6 +23,10 @@ export type Snapshot = {
   readonly pods: readonly KubePod[];
   readonly volumeAttachments: readonly KubeVolumeAttachment[];
   readonly daemonSets: readonly KubeDaemonSet[];
+  /** PersistentVolumeClaims of the operator's namespace. */
+  readonly claims: readonly KubeClaim[];
+  /** Jobs of the operator's namespace. */
+  readonly jobs: readonly KubeJob[];
   /** Of fencers that run without an agent. */
   readonly fencerDeployments: readonly KubeDeployment[];
   /** What a fencer that runs without an agent renews while it can fence. */

@@ -9,12 +9,13 @@ import { KubeConfigError, loadKubeConfig } from "../../kube/kube-config.ts";
 import { STATE_DIRECTORY_DEFAULT } from "../../platform/host-state.ts";
 import { setNiceness, setOomScoreAdjustment } from "../../platform/realtime.ts";
 import { readAgentOptions, type AgentOptions } from "../shell/agent-options.ts";
-import type { ToCore } from "../driver/api-message.ts";
+import type { AgentStatus, ToCore } from "../driver/api-message.ts";
 import { API_SOCKET } from "../shell/api-socket.ts";
 import { createLineLogger, type LineLogger } from "../../program/line-logger.ts";
 import { createAgentMetrics, STATUS_STALE_MS } from "./agent-metrics.ts";
 import { createClusterSide, type ClusterSide } from "./cluster-side.ts";
 import { connectToCore } from "./core-link.ts";
+import { whyNotReady } from "./readiness.ts";
 import { serveMetrics } from "../../program/metrics-server.ts";
 
 /** When memory runs out, this process goes first; the core process starts another. */
@@ -32,28 +33,30 @@ export function runApiProcess(args: readonly string[]): void {
   endWithTheCore();
   const metrics = createAgentMetrics(() => performance.now());
   let cluster: ClusterSide | null = null;
-  let heardMs = -Infinity;
+  let heard: { readonly status: AgentStatus; readonly atMs: number } | null = null;
   const core = connectToCore(join(options.hostRoot, STATE_DIRECTORY_DEFAULT, API_SOCKET), {
     connected: () => cluster?.connected(),
     message(message) {
       if (message.type === "status") {
-        heardMs = performance.now();
-        metrics.update(message.status, heardMs);
+        heard = { status: message.status, atMs: performance.now() };
+        metrics.update(heard.status, heard.atMs);
       }
       cluster?.receive(message);
     },
     failed: (error) => logger.log("debug", `the core process: ${error}`),
   });
-  const trouble = (): string | null =>
-    performance.now() - heardMs < STATUS_STALE_MS
-      ? null
-      : "the core process has said nothing lately";
+  const recent = (): AgentStatus | null =>
+    heard !== null && performance.now() - heard.atMs < STATUS_STALE_MS ? heard.status : null;
+  const silence = "the core process has said nothing lately";
   serveMetrics({
     address: options.metricsAddress,
     port: options.metricsPort,
     registry: metrics.registry,
-    healthTrouble: trouble,
-    readinessTrouble: trouble,
+    healthTrouble: () => (recent() === null ? silence : null),
+    readinessTrouble() {
+      const status = recent();
+      return status === null ? silence : whyNotReady(status);
+    },
     log: (level, message) => logger.log(level, message),
   });
   followCluster(

@@ -1,5 +1,5 @@
 import { retryAfter, type ErrorClass, type Failure, type Retry } from "../../kube/error-class.ts";
-import { type Action, writeKeyOf } from "../action.ts";
+import { type Action, type PresentObject, writeKeyOf } from "../action.ts";
 import type { OperatorPlace } from "../config.ts";
 import type { LineOfWork, LineSubject } from "../line-of-work.ts";
 import { NO_MEMORY, type OperatorMemory } from "../memory.ts";
@@ -12,7 +12,10 @@ export type EventAction = Action & { readonly type: "event" };
 
 /** A write to be made now; what became of it is to be told to `answered`. */
 export type Write = { readonly line: string; readonly action: WriteAction };
-export type WriteAnswer = { readonly kind: "done" } | ({ readonly kind: "failed" } & Failure);
+/** `object` is what the API server holds after it, where it has told. */
+export type WriteAnswer =
+  | { readonly kind: "done"; readonly object?: PresentObject }
+  | ({ readonly kind: "failed" } & Failure);
 
 /** What a host does on the driver's behalf besides writing. */
 export type Told =
@@ -71,8 +74,14 @@ export class OperatorDriver {
   readonly #troubles = new Map<string, string>();
   /** When a refused write may be made again, by `writeKeyOf`. */
   readonly #barred = new Map<string, Retry>();
-  /** The manifest applied last, by `writeKeyOf`: applying it again while it is there only makes work. */
-  readonly #applied = new Map<string, string>();
+  /**
+   * The manifest applied last, by `writeKeyOf`, and what was there after it: applying it again while that
+   * is so only makes work. Whatever has changed it since, our fields are applied again.
+   */
+  readonly #applied = new Map<
+    string,
+    { readonly text: string; readonly object: PresentObject | null }
+  >();
   /** The version each object was last written on, and when that was answered. */
   readonly #written = new Map<string, { readonly version: string; readonly atMs: number }>();
 
@@ -158,7 +167,7 @@ export class OperatorDriver {
       this.#written.set(uid, { version, atMs: nowMs });
     }
     return answer.kind === "done"
-      ? this.#goOn(line, write)
+      ? this.#goOn(line, write, answer.object ?? null)
       : this.#standBack(line, write, answer, nowMs);
   }
 
@@ -169,10 +178,14 @@ export class OperatorDriver {
   }
 
   #isApplied(action: Action): boolean {
+    if (action.type !== "apply-daemon-set" && action.type !== "apply-deployment") {
+      return false;
+    }
+    const applied = this.#applied.get(writeKeyOf(action));
     return (
-      "manifest" in action &&
-      action.present &&
-      this.#applied.get(writeKeyOf(action)) === JSON.stringify(action.manifest)
+      action.present !== null &&
+      applied?.text === JSON.stringify(action.manifest) &&
+      (applied.object === null || applied.object.resourceVersion === action.present.resourceVersion)
     );
   }
 
@@ -196,12 +209,10 @@ export class OperatorDriver {
     );
   }
 
-  #goOn(line: Line, { action }: Write): readonly Told[] {
+  #goOn(line: Line, { action }: Write, object: PresentObject | null): readonly Told[] {
     this.#retries.delete(line.key);
     this.#unbar(writeKeyOf(action));
-    if ("manifest" in action) {
-      this.#applied.set(writeKeyOf(action), JSON.stringify(action.manifest));
-    }
+    const isNews = !this.#noteApplied(action, object);
     const rest = line.rest.slice(1);
     const nextWrite = rest.findIndex(({ type }) => type !== "event");
     const events = nextWrite === -1 ? rest : rest.slice(0, nextWrite);
@@ -209,12 +220,21 @@ export class OperatorDriver {
       this.#queue.unshift({ ...line, rest: rest.slice(nextWrite) });
     }
     const told: Told[] = events.flatMap((event) =>
-      event.type === "event" ? [{ type: "event", event }] : [],
+      event.type === "event" && isNews ? [{ type: "event", event }] : [],
     );
     if (this.#troubles.delete(line.key)) {
       told.push({ type: "log", level: "info", message: "works again", fields: line.subject });
     }
     return told;
+  }
+
+  /** @returns whether applying has changed nothing */
+  #noteApplied(action: WriteAction, object: PresentObject | null): boolean {
+    if (action.type !== "apply-daemon-set" && action.type !== "apply-deployment") {
+      return false;
+    }
+    this.#applied.set(writeKeyOf(action), { text: JSON.stringify(action.manifest), object });
+    return object !== null && object.generation === action.present?.generation;
   }
 
   #standBack(line: Line, { action }: Write, failure: Failure, nowMs: number): readonly Told[] {

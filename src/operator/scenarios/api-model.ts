@@ -7,8 +7,10 @@ import { parseSBDRemediation } from "../../api/sbd-remediation.ts";
 import type { Target } from "../action.ts";
 import type { WriteAction } from "../driver/operator-driver.ts";
 import type {
+  KubeClaim,
   KubeDaemonSet,
   KubeDeployment,
+  KubeJob,
   KubeLease,
   KubeNode,
   KubePod,
@@ -25,6 +27,8 @@ export type Kind =
   | "Pod"
   | "VolumeAttachment"
   | "DaemonSet"
+  | "PersistentVolumeClaim"
+  | "Job"
   | "Deployment"
   | "Lease";
 
@@ -61,6 +65,8 @@ const API_VERSIONS: Readonly<Record<Kind, string>> = {
   Pod: "v1",
   VolumeAttachment: "storage.k8s.io/v1",
   DaemonSet: "apps/v1",
+  PersistentVolumeClaim: "v1",
+  Job: "batch/v1",
   Deployment: "apps/v1",
   Lease: "coordination.k8s.io/v1",
 };
@@ -150,6 +156,8 @@ export class ApiModel {
       pods: bare("Pod") as readonly KubePod[],
       volumeAttachments: bare("VolumeAttachment") as readonly KubeVolumeAttachment[],
       daemonSets: bare("DaemonSet") as readonly KubeDaemonSet[],
+      claims: bare("PersistentVolumeClaim") as readonly KubeClaim[],
+      jobs: bare("Job") as readonly KubeJob[],
       fencerDeployments: bare("Deployment") as readonly KubeDeployment[],
       fencerLeases: bare("Lease") as readonly KubeLease[],
     };
@@ -211,13 +219,27 @@ export class ApiModel {
           { spec: action.spec },
         );
       case "apply-daemon-set":
-        this.create("DaemonSet", { ...action.manifest.metadata });
+        this.#apply("DaemonSet", action.manifest as unknown as Stored);
         return "done";
       case "apply-deployment":
-        this.create("Deployment", { ...action.manifest.metadata });
+        this.#apply("Deployment", action.manifest as unknown as Stored);
         return "done";
+      case "create-job": {
+        const { metadata, spec } = action.manifest as unknown as Stored;
+        return this.create("Job", { ...metadata }, { spec });
+      }
+      case "delete-job":
+        return this.#delete("Job", action.target, () => undefined);
       case "delete-deployment":
         return this.#delete("Deployment", action.target, () => undefined);
+    }
+  }
+
+  #apply(kind: "DaemonSet" | "Deployment", { metadata, spec }: Stored): void {
+    if (this.create(kind, { ...metadata }, { spec }) === "exists") {
+      this.change(kind, metadata.name, (object) => {
+        object.spec = structuredClone(spec);
+      });
     }
   }
 

@@ -55,6 +55,14 @@ export class Cluster {
       clusterUID: "cluster-1",
     };
     this.api.create("SBDConfig", { name: CONFIG }, { spec: { ...CONFIG_SPEC, ...config } });
+    this.api.create(
+      "PersistentVolumeClaim",
+      { name: "sbd-device", namespace: "sbd-system" },
+      {
+        spec: { accessModes: ["ReadWriteMany"], volumeMode: "Block" },
+        status: { phase: "Bound" },
+      },
+    );
     for (let number = 1; number <= nodes; number += 1) {
       this.addNode(`worker-${number}`);
     }
@@ -359,6 +367,7 @@ function lineOf(action: Action): string {
       return `create ${action.name} ${action.spec.nodeName}`;
     case "delete-sbd-node":
     case "delete-deployment":
+    case "delete-job":
       return `delete ${action.target.name}`;
     case "set-sbd-node-finalizers":
       return `finalizers ${action.target.name} [${action.finalizers.join(" ")}]`;
@@ -372,6 +381,8 @@ function lineOf(action: Action): string {
     }
     case "patch-config-status":
       return `status ${action.target.name}`;
+    case "create-job":
+      return `create ${action.manifest.metadata.name}`;
     case "apply-daemon-set":
     case "apply-deployment":
       return `apply ${action.manifest.metadata.name}`;

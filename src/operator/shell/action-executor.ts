@@ -8,6 +8,7 @@ import type { KubeClient } from "../../kube/kube-client.ts";
 import {
   DAEMON_SETS,
   DEPLOYMENTS,
+  JOBS,
   NODES,
   PODS,
   resourceTypeOf,
@@ -21,7 +22,7 @@ import {
   type WriteOutcome,
 } from "../../kube/write-objects.ts";
 import { listObjects } from "../../kube/read-objects.ts";
-import type { Action, Manifest, Target } from "../action.ts";
+import { presentOf, type Action, type Manifest, type Target } from "../action.ts";
 import type { WriteAction, WriteAnswer } from "../driver/operator-driver.ts";
 import type { KubeTaint } from "../kube-object.ts";
 import { standsFor } from "../standing-request.ts";
@@ -46,6 +47,12 @@ export function createActionExecutor(client: KubeClient): ActionExecutor {
       fieldManager: FIELD_MANAGER,
       ownership: "force",
     });
+  }
+
+  /** Its pods go with it. */
+  async function deleteWorkload(type: ResourceType, target: Target): Promise<Outcome> {
+    const { uid } = target;
+    return await deleteObject(client, type, target, { uid, propagationPolicy: "Background" });
   }
 
   async function carryOut(action: WriteAction): Promise<Outcome> {
@@ -81,8 +88,12 @@ export function createActionExecutor(client: KubeClient): ActionExecutor {
         return await apply(DAEMON_SETS, action.manifest);
       case "apply-deployment":
         return await apply(DEPLOYMENTS, action.manifest);
+      case "create-job":
+        return await createObject(client, JOBS, action.manifest);
+      case "delete-job":
+        return await deleteWorkload(JOBS, action.target);
       case "delete-deployment":
-        return await deleteObject(client, DEPLOYMENTS, action.target, { uid: action.target.uid });
+        return await deleteWorkload(DEPLOYMENTS, action.target);
     }
   }
 
@@ -102,7 +113,9 @@ export function createActionExecutor(client: KubeClient): ActionExecutor {
 function answerOf(outcome: Outcome): WriteAnswer {
   switch (outcome.kind) {
     case "done":
-      return { kind: "done" };
+      return "object" in outcome
+        ? { kind: "done", object: presentOf(outcome.object) }
+        : { kind: "done" };
     case "conflict":
       return failed("CONFLICT", outcome.message);
     case "not-found":

@@ -10,16 +10,20 @@ import { resourceCache, type ResourceCache } from "../../kube/resource-cache.ts"
 import {
   DAEMON_SETS,
   DEPLOYMENTS,
+  JOBS,
   LEASES,
   NODES,
+  PERSISTENT_VOLUME_CLAIMS,
   PODS,
   resourceTypeOf,
   VOLUME_ATTACHMENTS,
   type ResourceType,
 } from "../../kube/resource-type.ts";
 import type {
+  KubeClaim,
   KubeDaemonSet,
   KubeDeployment,
+  KubeJob,
   KubeLease,
   KubeNode,
   KubePod,
@@ -58,6 +62,8 @@ export function snapshotSource(client: KubeClient, options: SnapshotSourceOption
   const pods = cacheOf(PODS);
   const volumeAttachments = cacheOf(VOLUME_ATTACHMENTS);
   const daemonSets = cacheOf(DAEMON_SETS, options.namespace);
+  const claims = cacheOf(PERSISTENT_VOLUME_CLAIMS, options.namespace);
+  const jobs = cacheOf(JOBS, options.namespace);
   const deployments = cacheOf(DEPLOYMENTS, options.namespace);
   const leases = cacheOf(LEASES, options.namespace);
   const all = [
@@ -68,6 +74,8 @@ export function snapshotSource(client: KubeClient, options: SnapshotSourceOption
     pods,
     volumeAttachments,
     daemonSets,
+    claims,
+    jobs,
     deployments,
     leases,
   ];
@@ -89,6 +97,8 @@ export function snapshotSource(client: KubeClient, options: SnapshotSourceOption
         volumeAttachments:
           volumeAttachments.snapshot() as unknown as readonly KubeVolumeAttachment[],
         daemonSets: daemonSets.snapshot() as unknown as readonly KubeDaemonSet[],
+        claims: claims.snapshot() as unknown as readonly KubeClaim[],
+        jobs: jobs.snapshot() as unknown as readonly KubeJob[],
         fencerDeployments: ofFencers(deployments) as unknown as readonly KubeDeployment[],
         fencerLeases: ofFencers(leases) as unknown as readonly KubeLease[],
       };

@@ -198,6 +198,16 @@ const shapes: Shape[] = [
     generation: true,
   },
   {
+    group: "batch",
+    version: "v1",
+    kind: "Job",
+    plural: "jobs",
+    namespaced: true,
+    categories: ["all"],
+    status: "dropped on create",
+    generation: true,
+  },
+  {
     ...storage,
     kind: "VolumeAttachment",
     plural: "volumeattachments",
