@@ -429,6 +429,7 @@ function changeRequests(
         api.createRemediation(nodeName, "administrator");
         break;
       case "request-forced":
+        world.invariants.finalizersForced(nodeName);
         api.remediations.remove(metadata.name);
         break;
       case "request-timeout":

@@ -29,6 +29,8 @@ import type { Schedule } from "./schedule.ts";
  *                     and caught all the same)
  * - `stubborn`        ordered dead, acknowledges, and only its watchdog can kill it
  * - `wiped-order`     its agent starts while it is to die, and its storage goes right after
+ * - `lost-list`       its agent has left, a request comes and goes, and the API answers too late to clear by
+ * - `late-order`      the message to it hangs on its way, and its request is deleted meanwhile
  * - `old-fencer`      the fencer loses the API, the request goes, and the node lives on
  */
 export type PatternName = keyof typeof PATTERNS;
@@ -232,6 +234,30 @@ const PATTERNS = {
       [startMs, "agent-kill", 0, 0],
       [startMs + random.between(1_100, 1_100 + schedule.passMs * 6), "path-hang", msgwaitMs * 3],
       [0, "sysrq-broken"],
+    ];
+  },
+  "lost-list": ({ random, msgwaitMs }: Draw): Step[] => {
+    const deletedMs = random.between(18_000, 25_000);
+    return [
+      [0, "rollout", 30_000],
+      [1_000, "agent-away", msgwaitMs * 3 + 60_000],
+      [8_000, "request"],
+      [deletedMs, "request-deleted"],
+      [deletedMs + random.between(30, 1_500), "api-steady", random.between(12_000, 20_000), 12_000],
+    ];
+  },
+  "late-order": ({ random, schedule, victim, msgwaitMs }: Draw): Step[] => {
+    const hungMs = random.between(1_400, 4_000);
+    return [
+      [0, "request"],
+      ...othersThan(victim, schedule).map((node): Step => [
+        hungMs,
+        "path-hang",
+        msgwaitMs * random.between(1.5, 4),
+        0,
+        node,
+      ]),
+      [hungMs + random.between(1_000, 10_000), "request-deleted"],
     ];
   },
   "old-fencer": ({ random, schedule, victim, msgwaitMs }: Draw): Step[] => [

@@ -2,12 +2,14 @@ import { isArmed, type AgentState } from "../src/agent/agent-state.ts";
 import { isOpenAgainst, namedAgent, wantsMessage } from "../src/agent/api/request-state.ts";
 import { OUT_OF_SERVICE_TAINT, REMEDIATION_FINALIZER } from "../src/api/remediation-names.ts";
 import type { SBDRemediation } from "../src/api/sbd-remediation.ts";
+import type { LatchMark } from "../src/agent/effect.ts";
 import type { Evidence } from "../src/fencing/evidence.ts";
 import type { FencerState } from "../src/fencing/fencer-state.ts";
 import type { KubeObject } from "../src/kube/kube-object.ts";
 import { bootIDOf, hasTaint, isReady, type KubeNode } from "../src/operator/kube-object.ts";
 import { nodeNameOf, outcomeOf } from "../src/operator/snapshot.ts";
 import type { FenceRecord, FenceSlot } from "../src/protocol/fence-record.ts";
+import { deriveTiming } from "../src/timing/contract.ts";
 import type { AgentProcess } from "./agent-process.ts";
 import { isOfHealthCheck, uidOf } from "./api-store.ts";
 import type { Boot } from "./boot.ts";
@@ -26,11 +28,24 @@ import type { World } from "./world.ts";
  *   writer for longer than T
  * - `S7` a leader takes back what it has concluded, concludes without evidence, or puts a node out of
  *   service that is Ready or shows a boot that is not proven dead
+ * - `S8` a message of ours kills a node while no request with our finalizer names it; not where somebody
+ *   took finalizers away, the Node was deleted, or the message was in flight for six M
  * - `L1` no fault beyond what a node tolerates, and a node dies
  * - `L2` a request does not end, or the work of a node proven dead is not released, in bounded time
  * - `L3` a finalizer is held for ever
  */
-export type InvariantCode = "S1" | "S2" | "S3" | "S4" | "S5" | "S6" | "S7" | "L1" | "L2" | "L3";
+export type InvariantCode =
+  | "S1"
+  | "S2"
+  | "S3"
+  | "S4"
+  | "S5"
+  | "S6"
+  | "S7"
+  | "S8"
+  | "L1"
+  | "L2"
+  | "L3";
 
 export type Violation = {
   readonly code: InvariantCode;
@@ -45,6 +60,8 @@ export const WANTED_DEATHS = ["a reset", "the power goes", "an administrator swi
 const RATE_TOLERANCE = 1.0004;
 const SLEEP_TOLERANCE_MS = 1_600;
 const ALTERNATIONS_MAX = 3;
+/** In M: for so long a deleted request waits for a fencer whose write may be in flight. */
+const IN_FLIGHT_AT_MOST = 6;
 
 type SlotOwner = { agent: AgentProcess; goodMs: number; alternations: number };
 type Obligation = { readonly boot: Boot; readonly landedMs: number };
@@ -71,6 +88,8 @@ export class Invariants {
   readonly #written = new Set<string>();
   /** When each request last named each fencer, by `UID NAME`; Infinity while it does. */
   readonly #namedUntilMs = new Map<string, number>();
+  /** Nodes of which requests went otherwise than by our release: any message may still reach them. */
+  readonly #unaccounted = new Set<string>();
   readonly #owners = new Map<number, SlotOwner>();
   /** True time the message was durable that each request's proof rests on. */
   readonly #durableMs = new Map<string, number>();
@@ -95,7 +114,12 @@ export class Invariants {
         this.#claims.delete(uidOf(now ?? before!));
       }
     });
-    this.#world.api.nodes.watchers.push((before, now) => this.#outOfService(before, now));
+    this.#world.api.nodes.watchers.push((before, now) => {
+      this.#outOfService(before, now);
+      if (now === null && before !== null) {
+        this.#unaccounted.add(before.metadata.name);
+      }
+    });
   }
 
   fail(code: InvariantCode, detail: string): void {
@@ -103,6 +127,11 @@ export class Invariants {
       this.violation = { code, atMs: this.#world.timeline.nowMs, detail };
       this.#world.say?.(`VIOLATION ${code}: ${detail}`);
     }
+  }
+
+  /** Somebody takes the finalizers off every request for the node. */
+  finalizersForced(nodeName: string): void {
+    this.#unaccounted.add(nodeName);
   }
 
   bootEnded(boot: Boot, why: string): void {
@@ -126,8 +155,30 @@ export class Invariants {
     if (after.life.kind === "conflict" && before.life.kind !== "conflict") {
       this.#mustDie(agent.boot, "it knows that its slot has another owner");
     }
+    if (after.life.kind === "latched" && before.life.kind !== "latched") {
+      this.#obeys(agent.state.config.nodeName, after.life.mark);
+    }
     if (after.lastGood !== before.lastGood && isArmed(after)) {
       this.#owns(agent);
+    }
+  }
+
+  #obeys(nodeName: string, { bootID, epoch, fencer }: LatchMark): void {
+    const { api, schedule, timeline } = this.#world;
+    const stands = api
+      .requestsFor(nodeName)
+      .some(({ metadata }) => metadata.finalizers?.includes(REMEDIATION_FINALIZER) === true);
+    const namedUntilMs = [...this.#known]
+      .filter(([, known]) => known.nodeName === nodeName)
+      .map(([uid]) => this.#namedUntilMs.get(`${uid} ${fencer}`) ?? -Infinity);
+    const longMs = IN_FLIGHT_AT_MOST * deriveTiming(schedule).msgwaitMs;
+    const wasLong = timeline.nowMs - Math.max(...namedUntilMs) >= longMs;
+    // A bare message, which has no epoch, is none of ours.
+    if (epoch > 0 && !stands && !wasLong && !this.#unaccounted.has(nodeName)) {
+      this.fail(
+        "S8",
+        `${nodeName} (${bootID}) obeys ${fencer}, and no request with our finalizer stands`,
+      );
     }
   }
 

@@ -202,10 +202,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'if (nowMs >= dueMs && waitsFor === "device") {',
       },
     ],
-    hint: {
-      weights: { request: 20, "request-deleted": 20, "agent-cut": 20, "api-slow": 10 },
-      promise: "rough",
-    },
+    hint: { pattern: "lost-list", promise: "rough" },
   },
   {
     name: "same-record-again",
