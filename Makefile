@@ -7,8 +7,9 @@ CFLAGS := -O2 -fPIC -shared -std=gnu11 -Wall -Wextra -Werror
 SCENARIO ?= partition
 NODE_PACKAGE = $(firstword $(wildcard node_modules/node-linux-*))
 ADDON_CC := cc
+need-compiler = command -v $(firstword $(1)) >/dev/null || { echo "There is no C compiler '$(firstword $(1))' here, which the native addon takes: install gcc (Debian, Ubuntu: apt-get install gcc libc6-dev; Fedora, RHEL: dnf install gcc)." >&2; exit 2; }
 
-.PHONY: help setup test demo sim mutants test-vm demo-vm bundle image manifests memory bench scenarios format clean
+.PHONY: help setup test demo sim mutants test-vm demo-vm bundle image manifests memory bench scenarios reference format clean
 
 help:
 	@printf '%s\n' \
@@ -23,19 +24,21 @@ help:
 	  'make image [IMAGE=name:tag] [ARCH=amd64|arm64]   the image and an archive of it, checked' \
 	  'make manifests                dist/install.yaml, the Helm chart and the OLM bundle, from deploy/' \
 	  'make memory                   what the processes of the bundle take on a cluster of 255 nodes' \
-	  'make scenarios                write the traces of scenario files anew'
+	  'make scenarios                write the traces of scenario files anew' \
+  'make reference                write the generated pages of docs/ anew'
 
 setup: node_modules/.installed $(NATIVE)
 
+# Not npm ci: it refuses a lock file that was written where a registry lacks the tools' bindings for
+# other platforms. The versions and checksums of the lock file hold all the same.
 node_modules/.installed: package.json package-lock.json .npmrc
-	# Not npm ci: it refuses a lock file that was written where a registry lacks the tools' bindings
-	# for other platforms. The versions and checksums of the lock file hold all the same.
-	npm install --no-save --loglevel=error
+	@npm install --no-save --loglevel=error
 	@touch $@
 
 build/sys.node build/arm64/sys.node build/amd64/sys.node: src/platform/native/sys.c node_modules/.installed
+	@$(call need-compiler,$(ADDON_CC))
 	@mkdir -p $(@D)
-	$(ADDON_CC) $(CFLAGS) -I$(NODE_PACKAGE)/include/node -o $@ $< -lpthread
+	@$(ADDON_CC) $(CFLAGS) -I$(NODE_PACKAGE)/include/node -o $@ $< -lpthread
 
 # What runs in the image: minified modules and the addon beside them, see packaging/bundle.ts.
 bundle: node_modules/.installed build/sys.node
@@ -53,8 +56,9 @@ memory: setup
 	@node_modules/.bin/node packaging/measure-memory.ts
 
 build/interpose.so: src/testing/native/interpose.c
+	@$(call need-compiler,cc)
 	@mkdir -p build
-	cc $(CFLAGS) -o $@ $< -ldl -lpthread
+	@cc $(CFLAGS) -o $@ $< -ldl -lpthread
 
 test: setup
 	@npm test --silent
@@ -79,6 +83,9 @@ bench: setup
 
 scenarios: setup
 	@REWRITE_SCENARIOS=1 node_modules/.bin/node --test 'src/*/scenarios.test.ts'
+
+reference: setup
+	@node_modules/.bin/node packaging/reference.ts
 
 format: setup
 	@npm run --silent format

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 
 import packageFile from "../package.json" with { type: "json" };
 
@@ -36,6 +36,7 @@ const RESOURCES_VALUE = "$1resources:\n$1  {{- toYaml .Values.resources | ninden
 /** Files of `deploy/components` that a value asks for. */
 const OPTIONAL: readonly (readonly [string, string])[] = [
   ["monitoring/servicemonitor.yaml", "monitoring"],
+  ["monitoring/prometheusrule.yaml", "monitoring"],
   ["network-policy/network-policy.yaml", "networkPolicy"],
   ["openshift/privileged-scc.yaml", "openshift"],
 ];
@@ -62,10 +63,11 @@ export function writeChart(folder: string): void {
     }
   }
   for (const [path, value] of OPTIONAL) {
-    const text = literal(read(join("components", path)), path);
-    const template = `{{- if .Values.${value}.enabled }}\n${text}{{- end }}\n`;
-    writeFileSync(join(templates, basename(path)), template);
+    const text = untouched(read(join("components", path)));
+    writeFileSync(join(templates, basename(path)), optional(value, text));
   }
+  const dashboard = untouched(stringify(dashboardConfigMap(), { lineWidth: 0 }));
+  writeFileSync(join(templates, "dashboard.yaml"), optional("monitoring", dashboard));
   writeFileSync(join(templates, "namespace-check.yaml"), NAMESPACE_CHECK);
   const chartFile = join(folder, "Chart.yaml");
   const chart = readFileSync(chartFile, "utf8");
@@ -83,6 +85,38 @@ function deploymentTemplate(text: string): string {
   }
   if (!RESOURCES.test(template)) throw new Error("the operator's Deployment has no resources");
   return template.replace(RESOURCES, RESOURCES_VALUE);
+}
+
+/** What the monitoring component's configMapGenerator makes. */
+function dashboardConfigMap(): unknown {
+  const { configMapGenerator } = parse(read("components/monitoring/kustomization.yaml")) as {
+    configMapGenerator: {
+      name: string;
+      namespace: string;
+      files: string[];
+      options: { labels: Record<string, string> };
+    }[];
+  };
+  const [made, ...others] = configMapGenerator;
+  if (made === undefined || others.length > 0) throw new Error("the chart knows one ConfigMap");
+  const { name, namespace, files, options } = made;
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name, namespace, labels: options.labels },
+    data: Object.fromEntries(
+      files.map((file) => [file, read(join("components/monitoring", file))]),
+    ),
+  };
+}
+
+function optional(value: string, text: string): string {
+  return `{{- if .Values.${value}.enabled }}\n${text}{{- end }}\n`;
+}
+
+/** Prometheus and Grafana have templates in the same braces, which are theirs to run. */
+function untouched(text: string): string {
+  return text.replaceAll("{{", () => '{{ "{{" }}');
 }
 
 /** As it is: nothing in it may mean anything to a template. */

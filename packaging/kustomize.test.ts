@@ -55,15 +55,21 @@ test("an overlay is the base and more", { skip: noKubectl }, () => {
     names(folder)
       .filter((name) => !base.includes(name))
       .sort();
-  assert.deepEqual(more("deploy/overlays/monitored"), [
+  const monitored = [
+    "ConfigMap sbd-dashboard",
     "NetworkPolicy sbd-metrics-only",
+    "PrometheusRule sbd-operator",
+    "Service sbd-fencer-metrics",
+    "Service sbd-operator-metrics",
     "ServiceMonitor sbd-agent",
-  ]);
-  assert.deepEqual(more("deploy/overlays/openshift"), [
-    "NetworkPolicy sbd-metrics-only",
-    "RoleBinding sbd-agent-privileged-scc",
-    "ServiceMonitor sbd-agent",
-  ]);
+    "ServiceMonitor sbd-fencer",
+    "ServiceMonitor sbd-operator",
+  ];
+  assert.deepEqual(more("deploy/overlays/monitored"), monitored);
+  assert.deepEqual(
+    more("deploy/overlays/openshift"),
+    [...monitored, "RoleBinding sbd-agent-privileged-scc"].toSorted(),
+  );
 });
 
 test(

@@ -60,7 +60,7 @@ export function manualMarkdown(program: Command): string {
   return [
     "# sbdctl",
     "",
-    "<!-- Written by `node src/cli/generate/main.ts`; edit src/cli/ instead. -->",
+    "<!-- Written by `make reference`; edit src/cli/ instead. -->",
     "",
     ABOUT,
     ...GENERAL.flatMap((text) => ["", text]),

@@ -108,6 +108,9 @@ export function createAgentMetrics(nowMs: () => number): AgentMetrics {
   level("sbd_timeout_seconds", "T: how long the node lives on without a good pass", ({ timing }) =>
     timing === null ? null : timing.timeoutMs / 1_000,
   );
+  level("sbd_watchdog_timeout_seconds", "W: the watchdog is petted every W / 4", ({ timing }) =>
+    timing === null ? null : timing.watchdogMs / 1_000,
+  );
   level(
     "sbd_fence_epoch_seen",
     "Highest epoch read in the node's own fence slot",

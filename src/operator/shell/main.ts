@@ -7,11 +7,11 @@ import { createKubeClient } from "../../kube/kube-client.ts";
 import { loadKubeConfig } from "../../kube/kube-config.ts";
 import { electLeader } from "../../kube/leader-election.ts";
 import { createLineLogger, type LineLogger } from "../../program/line-logger.ts";
-import { createMetricsRegistry } from "../../program/metrics-registry.ts";
 import { serveMetrics } from "../../program/metrics-server.ts";
 import { VERSION } from "../../program/version.ts";
 import { agentImageOf } from "./agent-image.ts";
 import { runOperatorLoop, type OperatorLoop } from "./operator-loop.ts";
+import { createOperatorMetrics } from "./operator-metrics.ts";
 import { readOperatorOptions, type OperatorOptions } from "./operator-options.ts";
 
 const LEASE_NAME = "sbd-operator";
@@ -49,7 +49,11 @@ async function start(
   serveMetrics({
     address: options.metricsAddress,
     port: options.metricsPort,
-    registry: createMetricsRegistry(),
+    registry: createOperatorMetrics({
+      isLeading: () => loop?.leads === true,
+      snapshot: () => loop?.snapshot ?? null,
+      wallMs: Date.now,
+    }),
     healthTrouble: () => null,
     readinessTrouble: () =>
       loop?.isSynced === true ? null : "the caches wait for their first lists",

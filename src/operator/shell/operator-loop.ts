@@ -8,6 +8,7 @@ import {
   type Told,
   type Write,
 } from "../driver/operator-driver.ts";
+import type { Snapshot } from "../snapshot.ts";
 import { createActionExecutor } from "./action-executor.ts";
 import { readClusterUID } from "./cluster-uid.ts";
 import { snapshotSource } from "./snapshot-source.ts";
@@ -29,6 +30,9 @@ export type OperatorLoop = {
   follow(): void;
   close(): void;
   readonly isSynced: boolean;
+  readonly leads: boolean;
+  /** What the caches hold; null until they have their first lists. */
+  readonly snapshot: Snapshot | null;
 };
 
 /** Carries out what the operator's driver says, on the API server and by this host's clocks. */
@@ -100,6 +104,12 @@ export function runOperatorLoop(client: KubeClient, options: OperatorLoopOptions
       driver.follow();
       if (timer !== null) clearTimeout(timer);
       source.close();
+    },
+    get leads() {
+      return driver.leads;
+    },
+    get snapshot() {
+      return source.current();
     },
     get isSynced() {
       return source.current() !== null && place !== null;

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { manualFiles } from "./manual-files.ts";
+import { referenceFiles } from "./reference-files.ts";
 
-test("the manuals are current: run `node src/cli/generate/main.ts` where not", () => {
-  for (const { path, text } of manualFiles()) {
+test("the generated pages are current: run `make reference` where not", () => {
+  for (const { path, text } of referenceFiles()) {
     assert.ok(readFileSync(path, "utf8") === text, path.pathname);
   }
 });
