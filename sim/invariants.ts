@@ -76,6 +76,7 @@ type Known = {
   /** It was armed and staying when the request came. */
   readonly fencable: boolean;
   readonly nodeName: string;
+  /** And could have been proven dead. */
   failed: boolean;
 };
 
@@ -242,7 +243,9 @@ export class Invariants {
     if (now.metadata.finalizers?.includes(REMEDIATION_FINALIZER) === true) {
       known.finalizerMs = Math.min(known.finalizerMs, nowMs);
     }
-    known.failed ||= outcomeOf(now) === "failed";
+    if (outcomeOf(now) === "failed" && (before === null || outcomeOf(before) !== "failed")) {
+      known.failed = !this.#runsUnseen(nodeName);
+    }
     if (saysFenced(now) && (before === null || !saysFenced(before))) {
       known.fencedMs = nowMs;
       this.#declared(now);
@@ -300,6 +303,17 @@ export class Invariants {
         slot.record.armed &&
         !slot.record.leaving &&
         !slot.record.detectOnly,
+    );
+  }
+
+  /**
+   * A boot of the node lives, may run its pods, and has never armed: it was told before NoExecute stood, and
+   * its storage or agent is still away. Nothing orders it dead, so to call the node dead would be false.
+   */
+  #runsUnseen(nodeName: string): boolean {
+    return this.#boots().some(
+      ({ machine, armed, kubelet }) =>
+        machine.nodeName === nodeName && !armed && kubelet.heldPodsUnder !== null,
     );
   }
 

@@ -148,11 +148,11 @@ export function setReady(
   { api, timeline }: World,
   nodeName: string,
   status: "True" | "Unknown",
-  bootID?: string,
+  nodeInfo?: { readonly bootID: string; readonly systemUUID: string },
 ): void {
   api.nodes.update(nodeName, (node) => {
     const ready = node.status?.conditions?.find(({ type }) => type === "Ready");
-    const sameBoot = bootID === undefined || node.status?.nodeInfo?.bootID === bootID;
+    const sameBoot = nodeInfo === undefined || node.status?.nodeInfo?.bootID === nodeInfo.bootID;
     if (ready?.status === status && sameBoot) {
       return node;
     }
@@ -162,7 +162,7 @@ export function setReady(
         : wallAt(timeline.nowMs);
     const others = (node.status?.conditions ?? []).filter(({ type }) => type !== "Ready");
     const patch = {
-      ...(bootID === undefined ? {} : { nodeInfo: { bootID } }),
+      ...(nodeInfo === undefined ? {} : { nodeInfo }),
       conditions: [...others, { type: "Ready", status, lastTransitionTime }],
     };
     return { ...node, status: mergePatch(node.status ?? {}, patch) };

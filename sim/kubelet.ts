@@ -62,7 +62,10 @@ export class Kubelet {
       return;
     }
     this.#register();
-    setReady(machine.world, machine.nodeName, "True", boot.bootID);
+    setReady(machine.world, machine.nodeName, "True", {
+      bootID: boot.bootID,
+      systemUUID: machine.machineID,
+    });
     api.heardMs.set(machine.nodeName, nowMs);
     if (!this.#agentStarted) {
       this.#agentStarted = true;

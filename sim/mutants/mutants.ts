@@ -749,6 +749,18 @@ export const MUTANTS: readonly Mutant[] = [
     hint: { pattern: "isolated-return", promise: "rough" },
   },
   {
+    name: "told-boot-needs-no-taint",
+    says: "a boot that only the kubelet has told stands in nobody's way, also where it was told before NoExecute",
+    patches: [
+      {
+        file: `${FENCING}/node-lacks.ts`,
+        find: "lastMs < firstMs && lastMs - taintedMs >= TAINT_STANDS_MS",
+        replace: "lastMs < firstMs || firstMs > 0",
+      },
+    ],
+    hint: { pattern: "dumb-reboot", promise: "rough" },
+  },
+  {
     name: "one-machine-id-is-one-machine",
     says: "another boot of the machine ID dates a death, also where a hypervisor has started it twice",
     patches: [

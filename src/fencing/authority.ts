@@ -35,6 +35,11 @@ export type NodeReading = {
   readonly nodeUID: string | null;
   /** `status.nodeInfo.bootID`; empty where the kubelet has told none. */
   readonly bootID: string;
+  /**
+   * `status.nodeInfo.systemUUID` and `machineID`, lower-case hex without dashes: what the machine ID in
+   * a heartbeat is made of. Empty where the kubelet has told none.
+   */
+  readonly machineIDs: readonly string[];
   /** The remediation taint stands with effect NoExecute. */
   readonly noExecute: boolean;
   readonly sbdNodes: readonly SBDNodeReading[];

@@ -31,9 +31,16 @@ export function judgeBounded(fence: FenceCase): Verdict {
         evidence: {
           kind: "Bounded",
           bootID: message.record.targetBootID,
-          detail: `silent, armed and still the Node's boot; ${msgwaitArithmetic(timing)}`,
+          detail: `silent, armed and ${whoseNode(fence)}; ${msgwaitArithmetic(timing)}`,
         },
       };
+}
+
+function whoseNode({ node, message }: FenceCase): string {
+  const bootID = node?.last.bootID ?? "";
+  return bootID === message.record.targetBootID
+    ? "still the Node's boot"
+    : `followed by ${bootID}, which was given no pods`;
 }
 
 /** Nobody else has beaten in the slot: it may be the Node's work that goes on there. */

@@ -41,10 +41,20 @@ export type NodeKnowledge = {
   /** UID at the first reading. */
   readonly nodeUID: string | null;
   readonly last: NodeReading;
-  /** Every boot that the kubelet has told, and the start of the last reading that showed it. */
-  readonly told: ReadonlyMap<string, number>;
+  /** Every boot that the kubelet has told. */
+  readonly told: ReadonlyMap<string, ToldBoot>;
   /** End of the first of the unbroken readings that show NoExecute; null = not standing. */
   readonly taintedMs: number | null;
+};
+
+/** One boot that the kubelet has told. */
+export type ToldBoot = {
+  /** Start of the first reading that showed it. */
+  readonly firstMs: number;
+  /** Start of the last one. */
+  readonly lastMs: number;
+  /** Of the machine that it runs on, as `NodeReading` has them. */
+  readonly machineIDs: readonly string[];
 };
 
 /** Times count from the later of the message being durable and the request's own finalizer. */

@@ -8,6 +8,7 @@ import {
   otherBoots,
   targetSlot,
   type FenceCase,
+  type ToldBoot,
 } from "./fence-case.ts";
 import { runsTwice } from "./two-of-one-id.ts";
 
@@ -28,12 +29,20 @@ export const TAINT_STANDS_MS = 10_000;
  */
 export function lacksNode(fence: FenceCase, readFromMs: number): Lack[] {
   const { record, durableMs } = fence.message;
+  const ofTheMachine = toldOfTheMachine(fence);
+  const mayTell = new Set([...deadOrLaterBoots(fence), ...toldOverOrEmpty(fence, ofTheMachine)]);
+  const last = fence.node?.last.bootID ?? "";
+  const runsUnseen = ofTheMachine.has(last) && !mayTell.has(last);
   const told = lacksNodeSince(fence, {
     sinceMs: durableMs,
-    boots: bootsOfTheMachine(fence),
-    mayTell: deadOrLaterBoots(fence),
+    boots: new Set([...bootsOfTheMachine(fence), ...ofTheMachine.keys()]),
+    mayTell,
     readFromMs,
-    whose: `the message is addressed to ${record.targetBootID}`,
+    whose:
+      `the message is addressed to ${record.targetBootID}` +
+      (runsUnseen
+        ? ", and the later boot may run the Node's pods: see to its agent, or reset it"
+        : ""),
   });
   return [...lacksOneMachine(fence), ...told];
 }
@@ -70,7 +79,7 @@ export function lacksNodeSince(
   if (last.nodeUID === null || last.nodeUID !== node.nodeUID) {
     lacks.push(["NODE_UNKNOWN", "the Node is gone or another one than at the start"]);
   }
-  const since = [...told].filter(([, startedMs]) => startedMs >= sinceMs);
+  const since = [...told].filter(([, { lastMs }]) => lastMs >= sinceMs);
   const [stranger] = since.find(([bootID]) => !boots.has(bootID)) ?? [];
   const doubtful = mayTell.has(last.bootID) ? stranger : last.bootID;
   if (doubtful !== undefined) {
@@ -101,6 +110,51 @@ function deadOrLaterBoots(fence: FenceCase): ReadonlySet<string> {
     (boot) => inTurn || (uptimeCounts && beganAfterMessage(fence, boot)),
   );
   return new Set([fence.message.record.targetBootID, ...others.map(({ record }) => record.bootID)]);
+}
+
+/**
+ * Boots that the kubelet has told, and that are the target machine's whether they have beaten or not: the
+ * kubelet names the machine by the same sources as the heartbeat does. Where another node beats under that
+ * ID it names nobody.
+ */
+function toldOfTheMachine({ node, message, sightings, target }: FenceCase): ToldBoots {
+  const { targetMachineID } = message.record;
+  const isShared = [...sightings.heartbeats.values()].some(({ boots }) =>
+    boots.some(
+      ({ record }) => record.machineID === targetMachineID && record.nodeName !== target.nodeName,
+    ),
+  );
+  const told = isShared ? [] : [...(node?.told ?? [])];
+  return new Map(told.filter(([, { machineIDs }]) => machineIDs.includes(targetMachineID)));
+}
+
+type ToldBoots = ReadonlyMap<string, ToldBoot>;
+
+/**
+ * Those of them that stand in nobody's way, by one of two reasons:
+ *
+ * - The addressed boot acknowledged, so it ran after the message, and a machine of its own runs one boot at
+ *   a time: every other one is over, or began later.
+ * - It was first told when NoExecute had stood for ten seconds under an earlier boot: a kubelet tells its boot
+ *   before it starts pods, so this one was given none. What ran before it ended with it on a machine of its
+ *   own; a virtual one may run twice, so there no boot but the addressed one may have been told before.
+ */
+function toldOverOrEmpty(fence: FenceCase, ofTheMachine: ToldBoots): readonly string[] {
+  const virtual = isVirtual(fence);
+  if (acknowledgementFor(fence) !== null && !virtual) {
+    return [...ofTheMachine.keys()];
+  }
+  const taintedMs = fence.node?.taintedMs ?? Infinity;
+  const { targetBootID } = fence.message.record;
+  const addressed = ofTheMachine.get(targetBootID);
+  const others = [...ofTheMachine].filter(([bootID]) => bootID !== targetBootID);
+  const before = virtual ? [] : others.map(([, told]) => told);
+  const earlier = [...(addressed === undefined ? [] : [addressed]), ...before];
+  const isEmpty = ({ firstMs }: ToldBoot): boolean =>
+    earlier.some(({ lastMs }) => lastMs < firstMs && lastMs - taintedMs >= TAINT_STANDS_MS);
+  return !virtual || others.every(([, told]) => isEmpty(told))
+    ? others.filter(([, told]) => isEmpty(told)).map(([bootID]) => bootID)
+    : [];
 }
 
 /** Another machine has come to beat under the node's name: whose death is proven is not the Node's. */

@@ -46,7 +46,11 @@ export function learnNode(state: FencerState, reading: NodeReading): FencerState
   const node: NodeKnowledge = {
     nodeUID: before === null ? reading.nodeUID : before.nodeUID,
     last: reading,
-    told: new Map(before?.told).set(reading.bootID, reading.startedMs),
+    told: new Map(before?.told).set(reading.bootID, {
+      firstMs: before?.told.get(reading.bootID)?.firstMs ?? reading.startedMs,
+      lastMs: reading.startedMs,
+      machineIDs: reading.machineIDs,
+    }),
     taintedMs: reading.noExecute ? (before?.taintedMs ?? reading.endedMs) : null,
   };
   return { ...state, node };

@@ -7,7 +7,7 @@ export type KubeNode = {
   readonly metadata: KubeMeta;
   readonly spec?: { readonly taints?: readonly KubeTaint[] };
   readonly status?: {
-    readonly nodeInfo?: { readonly bootID?: string };
+    readonly nodeInfo?: { readonly bootID?: string; readonly systemUUID?: string };
     readonly conditions?: readonly KubeNodeCondition[];
   };
 };

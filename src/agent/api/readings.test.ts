@@ -58,11 +58,18 @@ const node = (effect: string): KubeObject => ({
       { key: "x", effect: "NoExecute" },
     ],
   },
-  status: { nodeInfo: { bootID: BOOT_ID } },
+  status: {
+    nodeInfo: {
+      bootID: BOOT_ID,
+      systemUUID: "4C4C4544-0042-3510-8056-B4C04F4E5A32",
+      machineID: "",
+    },
+  },
 });
 
 test("a Node tells its UID, its kubelet's boot and whether our taint keeps pods away", () => {
-  const none = { nodeUID: "node-1", bootID: BOOT_ID, noExecute: false, sbdNodes: [] };
+  const machineIDs = ["4c4c4544004235108056b4c04f4e5a32"];
+  const none = { nodeUID: "node-1", bootID: BOOT_ID, machineIDs, noExecute: false, sbdNodes: [] };
   assert.deepEqual(nodeReading(node("NoSchedule"), [], "worker-1"), none);
   assert.equal(nodeReading(node("NoExecute"), [], "worker-1").noExecute, true);
   assert.equal(nodeReading(null, [], "worker-1").nodeUID, null);

@@ -28,6 +28,9 @@ export function nodeReading(
   return {
     nodeUID: node?.metadata.uid ?? null,
     bootID: textAt(node, "status", "nodeInfo", "bootID"),
+    machineIDs: ["systemUUID", "machineID"]
+      .map((field) => textAt(node, "status", "nodeInfo", field).toLowerCase().replaceAll("-", ""))
+      .filter((machineID) => machineID !== ""),
     noExecute: listAt(node, "spec", "taints").some(
       (taint) =>
         textAt(taint, "key") === REMEDIATION_TAINT_KEY && textAt(taint, "effect") === "NoExecute",

@@ -21,7 +21,7 @@ const ORDER: FenceOrder = {
   pausableNodes: "Accept",
 };
 const GRANTED = { granted: true, detail: "", epoch: 0, confirmation: null };
-const NODE = { nodeUID: "node-1", bootID: BOOT, noExecute: false, sbdNodes: [] };
+const NODE = { nodeUID: "node-1", bootID: BOOT, machineIDs: [], noExecute: false, sbdNodes: [] };
 const TARGET: HeartbeatSlot = {
   kind: "heartbeat",
   record: {

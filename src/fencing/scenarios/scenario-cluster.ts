@@ -12,6 +12,8 @@ export type ScenarioCluster = {
   readonly confirmations: Map<string, ManualConfirmation>;
   nodeUID: string | null;
   bootID: string;
+  /** What the kubelet tells of its machine. */
+  machineIDs: readonly string[];
   sbdNodes: readonly number[];
   leaving: readonly number[];
   /** The boot of which its SBDNode says that it runs unarmed. */
@@ -33,6 +35,7 @@ export function createScenarioCluster(): ScenarioCluster {
     confirmations: new Map(),
     nodeUID: "n1",
     bootID: "A",
+    machineIDs: [],
     sbdNodes: [2],
     leaving: [],
     unarmedBootID: "",
@@ -66,6 +69,7 @@ export function readNode(cluster: ScenarioCluster): Omit<NodeReading, "startedMs
   return {
     nodeUID: cluster.nodeUID,
     bootID: cluster.bootID,
+    machineIDs: cluster.machineIDs,
     noExecute: cluster.noExecute,
     sbdNodes: cluster.sbdNodes.map((nodeID) => ({
       name: `c-${nodeID}`,

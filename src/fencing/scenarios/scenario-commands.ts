@@ -250,6 +250,8 @@ export function createScenarioPlay(): ScenarioPlay {
 
   function setNode(line: CommandLine): void {
     cluster.bootID = line.value("boot") ?? cluster.bootID;
+    const machineID = line.value("machine");
+    cluster.machineIDs = machineID === null ? cluster.machineIDs : [machineID];
     const uid = line.value("uid");
     cluster.nodeUID = uid === null ? cluster.nodeUID : uid === "none" ? null : uid;
     cluster.sbdNodes = line.numbersOf("sbdnodes") ?? cluster.sbdNodes;
