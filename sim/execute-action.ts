@@ -57,12 +57,14 @@ export function executeAction(api: ApiStore, action: WriteAction): WriteOutcome 
     case "apply-daemon-set":
       api.daemonSets.create({ metadata: { ...action.manifest.metadata } });
       return "done";
+    case "set-config-finalizers":
+    case "delete-daemon-set":
     case "create-job":
     case "delete-job":
     case "apply-deployment":
     case "delete-deployment":
       throw new Error(
-        `No simulated SBDConfig has no device, or its fencer placed by the operator: ` +
+        `No simulated SBDConfig is removed, has no device, or its fencer placed by the operator: ` +
           action.type,
       );
   }

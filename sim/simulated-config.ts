@@ -1,4 +1,5 @@
 import { API_VERSION } from "../src/api/group.ts";
+import { CONFIG_FINALIZER } from "../src/api/remediation-names.ts";
 import { SBD_CONFIG, type SBDConfig } from "../src/api/sbd-config.ts";
 import { CONFIG_NAME } from "./api-store.ts";
 import type { DeviceContract } from "../src/timing/device-agreement.ts";
@@ -11,7 +12,7 @@ export function configFor(schedule: Schedule): SBDConfig {
   return {
     apiVersion: API_VERSION,
     kind: "SBDConfig",
-    metadata: { name: CONFIG_NAME },
+    metadata: { name: CONFIG_NAME, finalizers: [CONFIG_FINALIZER] },
     spec: SBD_CONFIG.spec.parse({
       sbdDevicePVCName: "sbd-device",
       sbdWatchdogPath: "/dev/watchdog",

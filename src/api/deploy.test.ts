@@ -90,6 +90,15 @@ test("the operator may taint and report on nodes, but not delete or replace one"
   assert.deepEqual(verbsFor(OPERATOR, "", "pods"), ["get", "list", "watch", "delete"]);
 });
 
+test("the operator patches an SBDConfig's finalizer and its status, and never makes or deletes one", () => {
+  assert.deepEqual(verbsFor(OPERATOR, "medik8s.io", "sbdconfigs"), [
+    "get",
+    "list",
+    "watch",
+    "patch",
+  ]);
+});
+
 test("the operator reads claims, and makes and removes Jobs, in its own namespace alone", () => {
   const found = manifests(OPERATOR).flatMap((manifest) =>
     ((manifest["rules"] ?? []) as Rule[])

@@ -18,6 +18,9 @@ export const EXCLUDE_LABEL = "remediation.medik8s.io/exclude-from-remediation";
 /** On an SBDRemediation whose message may be on a device. */
 export const REMEDIATION_FINALIZER = `${API_GROUP}/sbd-remediation`;
 
+/** On an SBDConfig for which something may still run or stand: agents, SBDNodes, conditions. */
+export const CONFIG_FINALIZER = `${API_GROUP}/sbd-config`;
+
 /** On an SBDNode whose slot is not free yet. */
 export const NODE_SLOT_FINALIZER = `${API_GROUP}/sbd-node`;
 

@@ -67,6 +67,11 @@ export type Action =
       readonly target: Target;
       readonly status: StatusPatch<SBDConfigStatus>;
     }
+  | {
+      readonly type: "set-config-finalizers";
+      readonly target: Target;
+      readonly finalizers: readonly string[];
+    }
   /** Applied wherever what is there may differ from the manifest. */
   | {
       readonly type: "apply-daemon-set" | "apply-deployment";
@@ -75,7 +80,7 @@ export type Action =
     }
   | { readonly type: "create-job"; readonly manifest: Manifest }
   | {
-      readonly type: "delete-deployment" | "delete-job";
+      readonly type: "delete-daemon-set" | "delete-deployment" | "delete-job";
       readonly target: Target;
     }
   | {

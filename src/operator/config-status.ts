@@ -15,6 +15,7 @@ export type JudgementReason =
   | "NodesOfOtherConfig"
   | "NoFencer"
   | "InvalidTiming"
+  | "Removing"
   | "AsInTheDeviceHeader"
   | "DeviceHeaderDiffers"
   | "ClaimBound"

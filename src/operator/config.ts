@@ -3,6 +3,7 @@ import type { SBDConfig } from "../api/sbd-config.ts";
 import { TimingError, msgwaitArithmetic, type Timing } from "../timing/contract.ts";
 import { type Action, type Manifest, presentOf } from "./action.ts";
 import { agentPodTemplate, minReadySeconds } from "./agent-pod.ts";
+import { keepUntilRemoved, removeConfig } from "./config-removal.ts";
 import { configEvent, showConfig, type Judgement } from "./config-status.ts";
 import { differencesOf, timingOf } from "./contract-in-force.ts";
 import { judgeClaim, volumeModeOf, type VolumeMode } from "./device-claim.ts";
@@ -31,7 +32,11 @@ export function reconcileConfig(
   place: OperatorPlace,
 ): readonly Action[] {
   if (config.metadata.deletionTimestamp !== undefined) {
-    return [];
+    return removeConfig(config, snapshot, memory, moment);
+  }
+  const kept = keepUntilRemoved(config);
+  if (kept.length > 0) {
+    return kept;
   }
   let timing: Timing;
   try {

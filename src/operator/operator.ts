@@ -97,6 +97,7 @@ function subjectOf(action: Action): LineSubject {
     case "set-sbd-node-finalizers":
     case "patch-sbd-node-status":
       return { slot: action.target.name };
+    case "set-config-finalizers":
     case "patch-config-status":
       return { config: action.target.name };
     case "apply-daemon-set":
@@ -105,6 +106,8 @@ function subjectOf(action: Action): LineSubject {
       return { job: action.manifest.metadata.name };
     case "delete-job":
       return { job: action.target.name };
+    case "delete-daemon-set":
+      return { daemonSet: action.target.name };
     case "apply-deployment":
       return { deployment: action.manifest.metadata.name };
     case "delete-deployment":

@@ -230,6 +230,12 @@ export class ApiModel {
       }
       case "delete-job":
         return this.#delete("Job", action.target, () => undefined);
+      case "delete-daemon-set":
+        return this.#delete("DaemonSet", action.target, () => undefined);
+      case "set-config-finalizers":
+        return this.#write("SBDConfig", action.target, (object) => {
+          object.metadata.finalizers = [...action.finalizers];
+        });
       case "delete-deployment":
         return this.#delete("Deployment", action.target, () => undefined);
     }

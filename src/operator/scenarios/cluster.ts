@@ -366,9 +366,11 @@ function lineOf(action: Action): string {
     case "create-sbd-node":
       return `create ${action.name} ${action.spec.nodeName}`;
     case "delete-sbd-node":
+    case "delete-daemon-set":
     case "delete-deployment":
     case "delete-job":
       return `delete ${action.target.name}`;
+    case "set-config-finalizers":
     case "set-sbd-node-finalizers":
       return `finalizers ${action.target.name} [${action.finalizers.join(" ")}]`;
     case "patch-sbd-node-status": {

@@ -88,10 +88,14 @@ export function createActionExecutor(client: KubeClient): ActionExecutor {
         return await apply(DAEMON_SETS, action.manifest);
       case "apply-deployment":
         return await apply(DEPLOYMENTS, action.manifest);
+      case "set-config-finalizers":
+        return await setFinalizers(client, SBD_CONFIGS, action.target, action.finalizers);
       case "create-job":
         return await createObject(client, JOBS, action.manifest);
       case "delete-job":
         return await deleteWorkload(JOBS, action.target);
+      case "delete-daemon-set":
+        return await deleteWorkload(DAEMON_SETS, action.target);
       case "delete-deployment":
         return await deleteWorkload(DEPLOYMENTS, action.target);
     }
