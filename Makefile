@@ -9,7 +9,7 @@ NODE_PACKAGE = $(firstword $(wildcard node_modules/node-linux-*))
 ADDON_CC := cc
 need-compiler = command -v $(firstword $(1)) >/dev/null || { echo "There is no C compiler '$(firstword $(1))' here, which the native addon takes: install gcc (Debian, Ubuntu: apt-get install gcc libc6-dev; Fedora, RHEL: dnf install gcc)." >&2; exit 2; }
 
-.PHONY: help setup test demo sim mutants test-vm demo-vm bundle image manifests memory bench scenarios reference format clean
+.PHONY: help setup test demo sim mutants test-vm demo-vm kube test-kube bundle image manifests memory bench scenarios reference format clean
 
 help:
 	@printf '%s\n' \
@@ -19,6 +19,8 @@ help:
 	  'make mutants                  break the protocol on purpose, and see who notices' \
 	  'make test-vm                  real kernels, a real watchdog, a real shared disk (40 minutes)' \
 	  'make demo-vm                  one fencing on real kernels, to watch' \
+	  'make kube [KUBE=version]      build the Kubernetes servers once, into a cache (half an hour)' \
+	  'make test-kube                the tests that speak to an API server, on a real one' \
 	  'make bench                    speed of the wire format, one JSON line an operation' \
 	  'make bundle                   what the image is made of, in build/bundle' \
 	  'make image [IMAGE=name:tag] [ARCH=amd64|arm64]   the image and an archive of it, checked' \
@@ -74,6 +76,12 @@ test-vm: setup
 
 demo-vm: setup
 	@node_modules/.bin/node test/vm/run-vm.ts --only 1 --timeline
+
+kube: setup
+	@node_modules/.bin/node test/kube/build-kube.ts $(KUBE)
+
+test-kube: setup
+	@KUBE=$(KUBE) node_modules/.bin/node test/kube/run-kube.ts
 
 demo: setup
 	@npm run --silent demo -- --scenario $(SCENARIO)
