@@ -18,9 +18,9 @@ export type KubeBinaries = {
   /** For example `v1.35.4`. */
   readonly version: string;
   readonly folder: string;
-  path(program: KubeProgram): string;
+  readonly path: (program: KubeProgram) => string;
   /** Those that are not there. */
-  missing(wanted?: readonly KubeProgram[]): KubeProgram[];
+  readonly missing: (wanted?: readonly KubeProgram[]) => KubeProgram[];
 };
 
 /** The version in `go.mod`: what is built where nobody says otherwise. */

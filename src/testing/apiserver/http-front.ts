@@ -1,9 +1,8 @@
-import { createServer } from "node:http";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { ApiError } from "./api-error.ts";
 import type { FaultMatch, FaultSubject } from "./faults.ts";
 import { tokenPath } from "./kubeconfig.ts";
+import { LoopbackServer } from "./loopback-server.ts";
 import { internalError } from "./object-writer.ts";
 import { mediaTypeOf, parseBody, readBody } from "./request-body.ts";
 import { RequestHandler, mayImpersonate } from "./request-handler.ts";
@@ -14,57 +13,18 @@ import type { ServerParts } from "./server-parts.ts";
 import type { User } from "./user.ts";
 import type { WatchStream } from "./watch-stream.ts";
 
-const loopback = "127.0.0.1";
-
-/** The HTTP side: sockets, authentication, faults, outages. Listens on loopback only. */
-export class HttpFront {
+/** The HTTP side: authentication, faults, outages. */
+export class HttpFront extends LoopbackServer {
   readonly #parts: ServerParts;
   readonly #handler: RequestHandler;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
   readonly #watches = new Set<WatchStream>();
-  #port: number;
-  /** Counts outages, so that a request from before one is not carried out after it. */
-  #outages = 0;
 
   constructor(parts: ServerParts, port: number) {
-    this.#parts = parts;
-    this.#port = port;
-    this.#handler = new RequestHandler(parts);
-    this.#server = createServer((request, response) => {
+    super(port, (request, response) => {
       void this.#serve(request, response);
     });
-    // Watches last: neither end them nor count them as idle.
-    this.#server.requestTimeout = 0;
-    this.#server.keepAliveTimeout = 60_000;
-    this.#server.on("connection", (socket) => {
-      this.#sockets.add(socket);
-      socket.once("close", () => this.#sockets.delete(socket));
-    });
-  }
-
-  get url(): string {
-    return `http://${loopback}:${this.#port}`;
-  }
-
-  /** Starts to listen: the first time on the port asked for, or a free one, then on the same again. */
-  async listen(): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once("error", reject);
-    this.#server.listen(this.#port, loopback, resolve);
-    await promise;
-    this.#server.off("error", reject);
-    this.#port = (this.#server.address() as AddressInfo).port;
-  }
-
-  /** Stops to listen and cuts every connection. */
-  async hangUp(): Promise<void> {
-    this.#outages += 1;
-    if (!this.#server.listening) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#server.close(() => resolve());
-    for (const socket of this.#sockets) socket.destroy();
-    await promise;
+    this.#parts = parts;
+    this.#handler = new RequestHandler(parts);
   }
 
   /** Ends the open watches of some clients, cleanly. */
@@ -100,7 +60,7 @@ export class HttpFront {
 
   async #answer(request: IncomingMessage, response: ServerResponse, bytes: Buffer): Promise<void> {
     const { faults } = this.#parts;
-    const outage = this.#outages;
+    const outage = this.outages;
     const userAgent = request.headers["user-agent"] ?? "";
     const url = new URL(request.url ?? "/", this.url);
     const token = takeToken(url);
@@ -117,7 +77,7 @@ export class HttpFront {
     const isCut = partition?.effect.afterwards === "cut";
     if (partition?.effect.lost === "requests") {
       await partition.removed;
-      if (isCut || outage !== this.#outages) {
+      if (isCut || outage !== this.outages) {
         response.destroy();
         return;
       }
@@ -127,7 +87,7 @@ export class HttpFront {
       sendStatus(response, injected(refused.effect.code));
       return;
     }
-    if (outage !== this.#outages) return;
+    if (outage !== this.outages) return;
     const mediaType = mediaTypeOf(request);
     const apiRequest: ApiRequest = {
       url,
@@ -183,7 +143,7 @@ export class HttpFront {
 }
 
 /** Takes a token out of a path, in place. */
-function takeToken(url: URL): string | undefined {
+export function takeToken(url: URL): string | undefined {
   if (!url.pathname.startsWith(tokenPath)) return undefined;
   const rest = url.pathname.slice(tokenPath.length);
   const [token = ""] = rest.split("/", 1);
@@ -201,13 +161,15 @@ function subjectOf(user: User, userAgent: string, route: ReturnType<typeof route
   return { user: user.name, node, userAgent, verb, resource, name };
 }
 
-async function pause(ms: number): Promise<void> {
+/** Waits. */
+export async function pause(ms: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   setTimeout(resolve, ms);
   await promise;
 }
 
-function injected(code: number): ApiError {
+/** The answer of an `error` fault. */
+export function injected(code: number): ApiError {
   if (code === 429) {
     const details = { retryAfterSeconds: 1 };
     return new ApiError(
@@ -221,7 +183,8 @@ function injected(code: number): ApiError {
   return new ApiError(code, reason, `injected fault: HTTP ${code}`);
 }
 
-function sendStatus(response: ServerResponse, status: ApiError): void {
+/** Answers with a refusal, or cuts the connection where an answer has begun. */
+export function sendStatus(response: ServerResponse, status: ApiError): void {
   if (response.destroyed || response.headersSent) {
     response.destroy();
     return;

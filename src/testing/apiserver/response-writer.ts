@@ -19,8 +19,8 @@ export class ResponseWriter {
     response.once("close", () => clearTimeout(this.#timer));
   }
 
-  write(text: string): void {
-    this.#rest = Buffer.concat([this.#rest, Buffer.from(text)]);
+  write(text: string | Buffer): void {
+    this.#rest = Buffer.concat([this.#rest, typeof text === "string" ? Buffer.from(text) : text]);
     this.#pump();
   }
 

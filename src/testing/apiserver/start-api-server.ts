@@ -139,7 +139,8 @@ function bootstrap(objects: DirectAccess): void {
 }
 
 /**
- * Starts an API server on loopback with the usual namespaces and the cluster role `cluster-admin`.
+ * Starts an API server on loopback with the usual namespaces and the cluster role `cluster-admin`: the
+ * embedded one, or a real kube-apiserver where `SBD_KUBE_APISERVER` names one.
  *
  * @example
  * const server = await startApiServer();
@@ -148,6 +149,13 @@ function bootstrap(objects: DirectAccess): void {
  * await server.close();
  */
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
+  const real = process.env["SBD_KUBE_APISERVER"] ?? "";
+  if (real === "") return startEmbeddedServer(options);
+  const { startRealServer } = await import("../kube-apiserver/start-real-server.ts");
+  return startRealServer(real, options);
+}
+
+async function startEmbeddedServer(options: ApiServerOptions): Promise<ApiServer> {
   const nowMs = options.clock ?? Date.now;
   const uidCount = counter();
   const suffixCount = counter();
