@@ -15,18 +15,20 @@ const agent = new Agent({
 });
 
 port.on("message", ({ method, path, body, contentType }: BlockingRequest) => {
-  const outgoing = request(
-    new URL(path, server.url),
-    { method, agent, headers: { "content-type": contentType, accept: "application/json" } },
-    (response) => {
-      const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => chunks.push(chunk));
-      response.on("end", () =>
-        answer(response.statusCode ?? 0, Buffer.concat(chunks).toString("utf8")),
-      );
-      response.on("error", (error) => answer(0, String(error)));
-    },
-  );
+  const headers = {
+    "content-type": contentType,
+    accept: "application/json",
+    // Node gives none to a DELETE.
+    "content-length": Buffer.byteLength(body ?? ""),
+  };
+  const outgoing = request(new URL(path, server.url), { method, agent, headers }, (response) => {
+    const chunks: Buffer[] = [];
+    response.on("data", (chunk: Buffer) => chunks.push(chunk));
+    response.on("end", () =>
+      answer(response.statusCode ?? 0, Buffer.concat(chunks).toString("utf8")),
+    );
+    response.on("error", (error) => answer(0, String(error)));
+  });
   outgoing.on("error", (error) => answer(0, String(error)));
   outgoing.end(body);
 });

@@ -1,0 +1,95 @@
+/**
+ * Plays the tests that speak to an API server against a real one: etcd, kube-apiserver and the
+ * controllers of kube-controller-manager that deletion needs, on loopback. Then those that only a real
+ * one can be asked, each with servers of its own.
+ *
+ *     node test/kube/run-kube.ts [--if-possible] [--only name,…] [--list]
+ *
+ * `make kube` builds the servers. With `--if-possible` their absence is said, and no failure.
+ */
+import { spawn } from "node:child_process";
+import { globSync } from "node:fs";
+import { basename, join } from "node:path";
+import { parseArgs } from "node:util";
+import { ControlPlane } from "./control-plane.ts";
+import { kubeBinaries } from "./kube-binaries.ts";
+
+const repository = join(import.meta.dirname, "../..");
+/** Deletion needs them; all else the tests play themselves. */
+const CONTROLLERS =
+  "garbage-collector-controller,namespace-controller,validatingadmissionpolicy-status-controller,clusterrole-aggregation-controller";
+/** Tests that run on either server. */
+const SHARED = [
+  "src/kube/*.test.ts",
+  "src/testing/apiserver/*.test.ts",
+  "src/operator/shell/action-executor.test.ts",
+  "src/agent/api/*.test.ts",
+  "src/cli/confirm-off.test.ts",
+  "src/fencer/live-fencer.test.ts",
+];
+const TEST_TIMEOUT_MS = 400_000;
+
+const { values: options } = parseArgs({
+  options: {
+    "if-possible": { type: "boolean", default: false },
+    only: { type: "string" },
+    list: { type: "boolean", default: false },
+  },
+});
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const files = (patterns: readonly string[]): string[] =>
+    globSync(patterns, { cwd: repository }).filter(isChosen).sort();
+  const shared = files(SHARED);
+  const own = files(["test/kube/*.kube.ts"]);
+  if (options.list) {
+    for (const file of [...shared, ...own]) console.log(file);
+    return 0;
+  }
+  const binaries = kubeBinaries();
+  const missing = binaries.missing(["etcd", "kube-apiserver", "kube-controller-manager"]);
+  if (missing.length > 0) {
+    const why = `${missing.join(", ")} ${binaries.version} not in ${binaries.folder}; make kube builds them`;
+    console.log(
+      `${options["if-possible"] ? "skipped" : "not run"}: tests on a real API server: ${why}`,
+    );
+    return options["if-possible"] ? 0 : 2;
+  }
+  const startedMs = performance.now();
+  const plane = await ControlPlane.start(binaries, {
+    controllers: CONTROLLERS,
+    // Pods are only records here, and no controller makes their accounts.
+    serverFlags: ["--disable-admission-plugins=ServiceAccount"],
+  });
+  const readySeconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+  console.log(
+    `kube-apiserver ${binaries.version} is ready after ${readySeconds} s: ${plane.folder}`,
+  );
+  try {
+    const passed = await play([...shared, ...own], {
+      SBD_KUBE_APISERVER: plane.describe(),
+      SBD_KUBECONFIG_ADMIN: plane.adminKubeconfig,
+    });
+    return passed ? 0 : 1;
+  } finally {
+    await plane.stop();
+  }
+}
+
+function isChosen(file: string): boolean {
+  if (options.only === undefined) return true;
+  return options.only.split(",").some((name) => basename(file).startsWith(name));
+}
+
+/** One file after another: they share a server. */
+async function play(files: readonly string[], environment: NodeJS.ProcessEnv): Promise<boolean> {
+  const child = spawn(
+    process.execPath,
+    ["--test", "--test-concurrency=1", `--test-timeout=${TEST_TIMEOUT_MS}`, ...files],
+    { cwd: repository, stdio: "inherit", env: { ...process.env, ...environment } },
+  );
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  child.on("exit", (code) => resolve(code === 0));
+  return promise;
+}
