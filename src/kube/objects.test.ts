@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 
 import { startApiServer, type ApiServer } from "../testing/apiserver/start-api-server.ts";
+import { isRealServer } from "../testing/kube-apiserver/is-real-server.ts";
 import type { KubeClient } from "./kube-client.ts";
 import { KubeError } from "./kube-error.ts";
 import { fieldAt, textAt } from "./kube-object.ts";
@@ -49,18 +50,24 @@ function as(fieldManager: string, ownership: "force" | "yield") {
   return { fieldManager, ownership };
 }
 
-test("a GET and a LIST are consistent although the server's cache is behind", async () => {
-  server.faults.add({}, { kind: "stale" });
-  const before = server.version;
-  server.objects.load([{ apiVersion: "v1", kind: "Node", metadata: { name: "c" } }]);
-  assert.equal((await getObject(client, NODES, { name: "c" }))?.metadata.name, "c");
-  const list = await listObjects(client, NODES);
-  assert.deepEqual(
-    list.items.map(({ kind, metadata }) => `${kind} ${metadata.name}`),
-    ["Node a", "Node b", "Node c"],
-  );
-  assert.ok(Number(list.resourceVersion) > before);
-});
+const skip = isRealServer() ? "kube-apiserver's cache is behind when it is, not when told" : false;
+
+test(
+  "a GET and a LIST are consistent although the server's cache is behind",
+  { skip },
+  async () => {
+    server.faults.add({}, { kind: "stale" });
+    const before = server.version;
+    server.objects.load([{ apiVersion: "v1", kind: "Node", metadata: { name: "c" } }]);
+    assert.equal((await getObject(client, NODES, { name: "c" }))?.metadata.name, "c");
+    const list = await listObjects(client, NODES);
+    assert.deepEqual(
+      list.items.map(({ kind, metadata }) => `${kind} ${metadata.name}`),
+      ["Node a", "Node b", "Node c"],
+    );
+    assert.ok(Number(list.resourceVersion) > before);
+  },
+);
 
 test("selectors narrow a list, and an object that is not there is null", async () => {
   const { items } = await listObjects(client, NODES, { labelSelector: "role=x" });

@@ -212,11 +212,15 @@ async function write(
   }
 }
 
+/** A patch that names another UID is no conflict to kube-apiserver, but an invalid change (422). */
+const OTHER_UID = /metadata\.uid: Invalid value: .*: field is immutable/;
+
 function outcomeOf(error: unknown): Exclude<WriteOutcome, { readonly kind: "done" }> {
   if (error instanceof KubeError) {
     const { code, message } = error;
     if (code === "CONFLICT") return { kind: "conflict", message };
     if (code === "NOT_FOUND") return { kind: "not-found", message };
+    if (OTHER_UID.test(message)) return { kind: "conflict", message };
     if (code === "REFUSED" || code === "FORBIDDEN") return { kind: "refused", code, message };
   }
   throw error;

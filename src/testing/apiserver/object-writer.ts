@@ -184,6 +184,12 @@ export class ObjectWriter {
   #checkPreconditions(call: Call, verb: string, body: KubeObject, old: KubeObject): void {
     const uid = body.metadata.uid ?? "";
     if (uid !== "" && uid !== old.metadata.uid) {
+      if (verb === "patch") {
+        const message = `Invalid value: ${JSON.stringify(uid)}: field is immutable`;
+        throw invalid(kindSubjectOf(call, call.name), [
+          { reason: "FieldValueInvalid", message, field: "metadata.uid" },
+        ]);
+      }
       throw conflict(
         subjectOf(call),
         `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,

@@ -21,6 +21,8 @@ export interface BlockingRequest {
   path: string;
   body: string | undefined;
   contentType: string;
+  /** A user to act as, with all rights: policies go by the name. */
+  as: string | undefined;
 }
 
 export interface BlockingWorkerData {
@@ -62,11 +64,12 @@ export class BlockingClient {
     path: string,
     body?: unknown,
     contentType = "application/json",
+    as?: string,
   ): BlockingAnswer {
     const flag = new Int32Array(this.#signal);
     Atomics.store(flag, 0, 0);
     const text = body === undefined ? undefined : JSON.stringify(body);
-    this.#port.postMessage({ method, path, body: text, contentType } satisfies BlockingRequest);
+    this.#port.postMessage({ method, path, body: text, contentType, as } satisfies BlockingRequest);
     Atomics.wait(flag, 0, 0, WITHIN_MS);
     const answer = receiveMessageOnPort(this.#port)?.message as
       | { code: number; text: string }

@@ -14,12 +14,13 @@ const agent = new Agent({
   key: readFileSync(server.adminKey),
 });
 
-port.on("message", ({ method, path, body, contentType }: BlockingRequest) => {
+port.on("message", ({ method, path, body, contentType, as }: BlockingRequest) => {
   const headers = {
     "content-type": contentType,
     accept: "application/json",
     // Node gives none to a DELETE.
     "content-length": Buffer.byteLength(body ?? ""),
+    ...(as === undefined ? {} : { "impersonate-user": as, "impersonate-group": "system:masters" }),
   };
   const outgoing = request(new URL(path, server.url), { method, agent, headers }, (response) => {
     const chunks: Buffer[] = [];

@@ -264,11 +264,11 @@ export class FaultProxy extends LoopbackServer {
     const node = textOf(at(claims, "kubernetes.io", "node", "name"));
     const userAgent = request.headers["user-agent"] ?? "";
     if (route?.kind !== "resource") {
-      return { user, node, userAgent, verb: "get", resource: url.pathname };
+      return { user, node, userAgent, verb: "get", resource: url.pathname, name: "" };
     }
-    const { type, subresource, verb } = route;
+    const { type, subresource, verb, name } = route;
     const resource = subresource === "" ? type.plural : `${type.plural}/${subresource}`;
-    return { user, node, userAgent, verb, resource };
+    return { user, node, userAgent, verb, resource, name };
   }
 
   #note(

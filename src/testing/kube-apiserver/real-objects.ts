@@ -13,6 +13,9 @@ const FIRST_KINDS = ["CustomResourceDefinition", "Namespace"];
 /** kube-apiserver looks at roles and policies through caches: until a new one counts for sure. */
 const HEARD_MS = { rbac: 300, policy: 2_000 };
 
+/** Policies stay from test to test, also for those that load none: this account they let write. */
+const OPERATOR = "system:serviceaccount:sbd-system:sbd-operator";
+
 /** What `objects` of an API server offers. */
 export type ObjectAccess = Pick<DirectAccess, keyof DirectAccess>;
 
@@ -109,7 +112,7 @@ export class RealObjects implements ObjectAccess {
         const finalizers = wanted.metadata.finalizers ?? crdFinalizers(old);
         const kept = finalizers === undefined ? {} : { finalizers };
         const metadata = { ...wanted.metadata, resourceVersion, uid, ...kept };
-        const answer = this.#client.request("PUT", at, completed(old, { ...wanted, metadata }));
+        const answer = this.#client.request("PUT", at, completed(old, { ...wanted, metadata }), "application/json", OPERATOR);
         if (answer.code !== 409 || tries > 20) return objectIn(answer);
       }
     };

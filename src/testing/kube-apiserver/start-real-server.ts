@@ -151,8 +151,3 @@ function podOf(namespace: string, account: string, name: string, nodeName?: stri
     },
   };
 }
-
-/** For tests of what has no counterpart in a real server. */
-export function isRealServer(): boolean {
-  return (process.env["SBD_KUBE_APISERVER"] ?? "") !== "";
-}
