@@ -214,7 +214,7 @@ const FORBIDDEN: readonly Try[] = [
   ["fencer", "GET", "/api/v1/nodes", undefined],
   ["fencer", "PATCH", "/api/v1/nodes/worker-1", { spec: {} }],
   ["fencer", "PATCH", `${GROUP}/sbdnodes/config-1/status`, status({ armed: true })],
-  ["fencer", "GET", `${LEASES}`, undefined],
+  ["fencer", "GET", LEASES, undefined],
   ["operator", "DELETE", `${REQUESTS}/of-worker-1`, undefined],
   ["operator", "POST", REQUESTS, created(annotated("worker-1"))],
   ["operator", "DELETE", "/api/v1/nodes/worker-1", undefined],

@@ -39,8 +39,6 @@ const { values: options } = parseArgs({
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const files = (patterns: readonly string[]): string[] =>
-    globSync(patterns, { cwd: repository }).filter(isChosen).sort();
   const shared = files(SHARED);
   const own = files(["test/kube/*.kube.ts"]);
   if (options.list) {
@@ -75,6 +73,10 @@ async function main(): Promise<number> {
   } finally {
     await plane.stop();
   }
+}
+
+function files(patterns: readonly string[]): string[] {
+  return globSync(patterns, { cwd: repository }).filter(isChosen).sort();
 }
 
 function isChosen(file: string): boolean {

@@ -112,7 +112,13 @@ export class RealObjects implements ObjectAccess {
         const finalizers = wanted.metadata.finalizers ?? crdFinalizers(old);
         const kept = finalizers === undefined ? {} : { finalizers };
         const metadata = { ...wanted.metadata, resourceVersion, uid, ...kept };
-        const answer = this.#client.request("PUT", at, completed(old, { ...wanted, metadata }), "application/json", OPERATOR);
+        const answer = this.#client.request(
+          "PUT",
+          at,
+          completed(old, { ...wanted, metadata }),
+          "application/json",
+          OPERATOR,
+        );
         if (answer.code !== 409 || tries > 20) return objectIn(answer);
       }
     };
