@@ -1,3 +1,4 @@
+import type { BootSighting } from "../observation/boot-sighting.ts";
 import { recordIn, sameFenceSlot, type SlotSighting } from "../observation/sightings.ts";
 import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
 import { msgwaitArithmetic } from "../timing/contract.ts";
@@ -64,12 +65,33 @@ function lacksArming(fence: FenceCase): Lack[] {
     if (
       nodeID !== target.nodeID &&
       held !== null &&
-      (held.nodeName === target.nodeName || held.bootID === message.record.targetBootID)
+      (held.nodeName === target.nodeName || held.bootID === message.record.targetBootID) &&
+      !wasLeft(fence, other, boot)
     ) {
       lacks.push(["OTHER_SLOT", `slot ${nodeID} holds the same node or boot`]);
     }
   }
   return lacks;
+}
+
+/**
+ * What stands there is of the past: it has not changed for M, by a read begun after M, and the addressed
+ * boot was seen to beat on in its own slot since. Whoever lived by that slot has moved on or is dead: it
+ * could have had no good pass, and no vouch while the request stands. That no SBDNode of the node holds the
+ * slot is asked besides (`SBDNODE`). What cannot be read may have changed unseen.
+ */
+function wasLeft(
+  { sightings, timing }: FenceCase,
+  other: SlotSighting,
+  { moved }: BootSighting,
+): boolean {
+  const readMs = sightings.heartbeatsRead?.startedMs ?? -Infinity;
+  return (
+    other.slot.kind === "heartbeat" &&
+    readMs - other.shownMs >= timing.msgwaitMs &&
+    moved !== null &&
+    moved.fromMs > other.shownMs
+  );
 }
 
 function lacksWitness(fence: FenceCase): Lack[] {
