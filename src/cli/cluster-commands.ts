@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 
+import { SYSTEM_NAMESPACE } from "../api/group.ts";
 import { leafCommand, perform, type CommonOptions } from "./leaf-command.ts";
 import { bootID, namespacedName, positiveSeconds } from "./option-values.ts";
 
@@ -12,8 +13,45 @@ type ConfirmOffFlags = CommonOptions & {
   readonly wait?: number;
 };
 
+type FenceFlags = CommonOptions & {
+  readonly namespace: string;
+  readonly context?: string;
+  readonly yes?: true;
+  readonly wait: boolean;
+};
+
 /** What is asked of a cluster rather than of a device or a machine. */
 export function addClusterCommands(program: Command): void {
+  leafCommand(
+    program,
+    "fence <node>",
+    "ask the cluster to fence a node, and follow that to its end",
+    "The node is reset and its pods are deleted, however well it is. Shows whether its watchdog is armed " +
+      "and asks for its name. Refused for a node without a slot, and for one that is being fenced " +
+      "already. Takes ClusterRoles sbd-view and sbd-ext-remediation. Exits as 'fencing --watch' does, " +
+      "and its JSON is the same.",
+  )
+    .option("--namespace <name>", "where the SBDRemediation is made", SYSTEM_NAMESPACE)
+    .option("--context <name>", "of the kubeconfig (default: its current one)")
+    .option("--yes", "do not ask")
+    .option("--no-wait", "make the request and end")
+    .action(async (nodeName: string, flags: FenceFlags) => {
+      const { namespace, wait } = flags;
+      const { fenceNode } = await import("./fence.ts");
+      await perform(flags, (terminal) =>
+        fenceNode(
+          {
+            nodeName,
+            namespace,
+            wait,
+            context: flags.context ?? null,
+            yes: flags.yes === true,
+          },
+          terminal,
+        ),
+      );
+    });
+
   leafCommand(
     program,
     "confirm-off <node>",

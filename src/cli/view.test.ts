@@ -175,3 +175,25 @@ test("a report that is no report is not verified, with exit code 3", () => {
   assert.equal(status, 3);
   assert.equal(JSON.parse(stdout).error.code, "NOT_VERIFIED");
 });
+
+test("fence makes a request for a node that has a slot, once, and asks before", async (context) => {
+  const cluster = await startCluster(context);
+  const fay = cluster.environment(cluster.server.tokenForUser("fay", []));
+  const asked = await sbdctl(context, ["fence", "worker-2", "--no-wait", "-o", "json"], fay);
+  assert.equal(JSON.parse(asked.stdout).error.code, "NOT_CONFIRMED");
+
+  const words = ["fence", "worker-2", "--yes", "--no-wait", "-o", "json"];
+  const made = await sbdctl(context, words, fay);
+  assert.equal(made.code, 0, made.stdout + made.stderr);
+  const { node, outcome, request } = JSON.parse(made.stdout);
+  assert.deepEqual([node, outcome, request.namespace], ["worker-2", "open", "sbd-system"]);
+  assert.match(request.name, /^worker-2-\w+$/);
+
+  const again = await sbdctl(context, words, fay);
+  assert.equal(again.code, 3);
+  assert.match(JSON.parse(again.stdout).error.message, /is about node worker-2 already/);
+  const unknown = await sbdctl(context, ["fence", "worker-9", "--yes", "-o", "json"], fay);
+  assert.match(JSON.parse(unknown.stdout).error.message, /worker-9 has no slot/);
+  const viewer = await run(context, cluster, "fence", "worker-3", "--yes", "-o", "json");
+  assert.match(JSON.parse(viewer.stdout).error.message, /sbd-ext-remediation/);
+});

@@ -50,7 +50,12 @@ export async function startEmbeddedCluster(context: TestContext): Promise<Embedd
   const server = await startApiServer();
   context.after(() => server.close());
   server.objects.load(deployManifests());
-  server.objects.load([binding("kate", "sbd-confirm-off"), binding("vera", "sbd-view")]);
+  server.objects.load([
+    binding("kate", "sbd-confirm-off"),
+    binding("vera", "sbd-view"),
+    binding("fay", "sbd-view"),
+    binding("fay", "sbd-ext-remediation"),
+  ]);
   const kate = server.tokenForUser("kate", []);
   const operator = embeddedClient(server, {
     token: server.tokenFor(SYSTEM_NAMESPACE, "sbd-operator"),
