@@ -4,7 +4,7 @@ import { type SBDNode, sbdNodeName } from "../api/sbd-node.ts";
 import { SBD_MAX_NODES } from "../protocol/message.ts";
 import { type Action, targetOf } from "./action.ts";
 import { boundMsOf } from "./contract-in-force.ts";
-import type { KubeNode } from "./kube-object.ts";
+import { bootIDOf, type KubeNode } from "./kube-object.ts";
 import { isReporting, type OperatorMemory } from "./memory.ts";
 import { orderSlotWork } from "./slot-task.ts";
 import { nodeNamed, nodeNameOf, slotsOfNode, type Moment, type Snapshot } from "./snapshot.ts";
@@ -130,6 +130,9 @@ function takeBackSlots(
         ? [{ type: "delete-sbd-node", target: targetOf(node) }]
         : [];
     }
+    if (isStillTheNodes(node, snapshot)) {
+      return [];
+    }
     const attested = own.some(
       (witness) =>
         witness !== node &&
@@ -159,6 +162,21 @@ function takeBackSlots(
           },
         ];
   });
+}
+
+/**
+ * Its Node was deleted and is registered again, by the very boot that has beaten in this slot: it is all that can
+ * tell of the death of what the Node runs.
+ */
+function isStillTheNodes({ spec, status }: SBDNode, snapshot: Snapshot): boolean {
+  const node = nodeNamed(snapshot, spec.nodeName);
+  return (
+    node !== null &&
+    status.leaving !== true &&
+    status.bootID !== undefined &&
+    status.bootID === bootIDOf(node) &&
+    slotsOfNode(snapshot, spec.nodeName).length === 1
+  );
 }
 
 /** Its node belongs to another config now, its agent has said goodbye, and nobody wants it fenced. */
