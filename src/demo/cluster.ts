@@ -66,6 +66,12 @@ export type Cluster = {
 export async function createCluster(onStorageLoss: OnStorageLoss): Promise<Cluster> {
   const directory = fs.mkdtempSync(join(tmpdir(), "sbd-demo-"));
   const device = createVirtualDevice({ directory });
+  // Ctrl-C: the virtual machines end with their pipes, what lies on the disk does not.
+  const removeAll = (): void => {
+    device.close();
+    fs.rmSync(directory, { recursive: true, force: true });
+  };
+  process.once("exit", removeAll);
   try {
     await initialise(device.path, onStorageLoss);
     const kubernetes = await startKubernetes({
@@ -75,15 +81,23 @@ export async function createCluster(onStorageLoss: OnStorageLoss): Promise<Clust
       watchdogSeconds: WATCHDOG_SECONDS,
       onStorageLoss,
     });
-    return assemble(directory, device, kubernetes);
+    return assemble(directory, device, kubernetes, () => {
+      process.off("exit", removeAll);
+      removeAll();
+    });
   } catch (error) {
-    device.close();
-    fs.rmSync(directory, { recursive: true, force: true });
+    process.off("exit", removeAll);
+    removeAll();
     throw error;
   }
 }
 
-function assemble(directory: string, device: VirtualDevice, kubernetes: Kubernetes): Cluster {
+function assemble(
+  directory: string,
+  device: VirtualDevice,
+  kubernetes: Kubernetes,
+  removeAll: () => void,
+): Cluster {
   const volume = join(directory, "volume");
   fs.writeFileSync(volume, "");
   const nodes = NODE_NAMES.map((name, index) =>
@@ -120,8 +134,7 @@ function assemble(directory: string, device: VirtualDevice, kubernetes: Kubernet
       await Promise.all(nodes.map(({ machine }) => machine.close()));
       await kubernetes.server.close();
       observer.close();
-      device.close();
-      fs.rmSync(directory, { recursive: true, force: true });
+      removeAll();
     },
   };
 }

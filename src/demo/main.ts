@@ -21,10 +21,16 @@ async function main(): Promise<number> {
   }
   const out = process.stdout;
   const stage = out.isTTY ? terminalStage(out) : plainStage(out);
-  const { result, disorder } = await runScenario(scenario, stage).catch((error: unknown) => {
+  const ran = await runScenario(scenario, stage).catch((error: unknown) => {
     const why = error instanceof Error ? error.message : String(error);
-    return { result: failedResult(scenario), disorder: [`the demo itself failed: ${why}`] };
+    console.log(`The demo itself failed, which says nothing about fencing: ${why}`);
+    return null;
   });
+  if (ran === null) {
+    console.log(JSON.stringify(failedResult(scenario)));
+    return 1;
+  }
+  const { result, disorder } = ran;
   const wrong = [...disorder, ...whatWentWrong(result)];
   for (const what of wrong) {
     console.log(`WRONG: ${what}`);
@@ -34,7 +40,10 @@ async function main(): Promise<number> {
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  // The virtual machines end with their supervisor's pipes, loop devices at the next run.
-  process.once(signal, () => process.exit(130));
+  process.once(signal, () => {
+    console.log("Stopped: the machines are ended, and device, folder and tokens are removed.");
+    process.exit(130);
+  });
 }
-process.exitCode = await main();
+// What a failed start has left open must not keep the process.
+process.exit(await main());

@@ -1,4 +1,6 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const PATH = fileURLToPath(new URL("../../build/interpose.so", import.meta.url));
@@ -14,5 +16,17 @@ export function interposerPath(): string {
       `The interposer ${PATH} is not there, so no process can run on virtual hardware: run 'make setup'`,
     );
   }
-  return PATH;
+  loadable ??= /[\s:]/.test(PATH) ? linkTo(PATH) : PATH;
+  return loadable;
+}
+
+let loadable: string | null = null;
+
+/** The loader splits LD_PRELOAD at spaces and colons, and knows no way to quote them. */
+function linkTo(path: string): string {
+  const directory = mkdtempSync(join(tmpdir(), "sbd-interposer-"));
+  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
+  const link = join(directory, "interpose.so");
+  symlinkSync(path, link);
+  return link;
 }
