@@ -157,6 +157,30 @@ test("a node is gone: its slot is free after silence for M and a cleared message
   assert.equal(slots(cluster)["default-1"], "worker-10");
 });
 
+test("a Node registered again by the boot that beats keeps its slot until it shows another boot", () => {
+  const cluster = new Cluster();
+  const { bootID } = cluster.node("worker-1").status?.nodeInfo ?? {};
+  cluster.agentReports("default-1", { bootID });
+  cluster.api.delete("Node", "worker-1");
+  cluster.pass(1_000);
+  cluster.addNode("worker-1");
+  cluster.silence("worker-1");
+  const standsStill = (): void => {
+    attestStill(cluster, "default-2", 1, 9 * M_MS);
+    cluster.settle();
+    confirmCleared(cluster, "default-2", "default-1");
+    cluster.settle();
+  };
+  standsStill();
+  const condemned = cluster.api.get("SBDNode", "default-1")?.metadata;
+  assert.notEqual(condemned?.deletionTimestamp, undefined);
+  cluster.reboot("worker-1", 2);
+  standsStill();
+  const given = cluster.api.get("SBDNode", "default-1")?.metadata;
+  assert.equal(given?.deletionTimestamp, undefined);
+  assert.notEqual(given?.uid, condemned?.uid);
+});
+
 test("an agent attests nothing about its own slot, and a silent agent nothing at all", () => {
   const cluster = new Cluster();
   cluster.api.delete("Node", "worker-1");
