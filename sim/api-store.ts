@@ -90,6 +90,7 @@ export class ApiStore {
       nodes: this.nodes.list(),
       pods: this.pods.list(),
       volumeAttachments: this.volumeAttachments.list(),
+      persistentVolumes: [],
       daemonSets: this.daemonSets.list(),
       claims: NO_CLAIMS,
       jobs: NO_JOBS,

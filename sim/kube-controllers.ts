@@ -128,7 +128,8 @@ export class KubeControllers {
     for (const { name } of workloads.volumes) {
       const nodeName = this.#podOf(name)?.spec?.nodeName;
       if (nodeName !== undefined && api.volumeAttachments.get(name) === null) {
-        api.volumeAttachments.create({ metadata: { name }, spec: { nodeName } });
+        const source = { persistentVolumeName: name };
+        api.volumeAttachments.create({ metadata: { name }, spec: { nodeName, source } });
       }
     }
   }

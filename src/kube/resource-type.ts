@@ -64,6 +64,13 @@ export const PERSISTENT_VOLUME_CLAIMS: ResourceType = builtIn(
   "persistentvolumeclaims",
   "namespaced",
 );
+export const PERSISTENT_VOLUMES: ResourceType = builtIn(
+  "",
+  "v1",
+  "PersistentVolume",
+  "persistentvolumes",
+  "cluster",
+);
 export const DAEMON_SETS: ResourceType = builtIn(
   "apps",
   "v1",

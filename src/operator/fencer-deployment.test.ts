@@ -38,6 +38,7 @@ function snapshotOf(
     nodes: [],
     pods: [],
     volumeAttachments: [],
+    persistentVolumes: [],
     daemonSets: [],
     claims: [],
     jobs: [],

@@ -32,6 +32,11 @@ export type KubePod = {
   readonly metadata: KubeMeta;
   readonly spec?: {
     readonly nodeName?: string;
+    readonly volumes?: readonly {
+      readonly name: string;
+      readonly persistentVolumeClaim?: { readonly claimName: string };
+      readonly ephemeral?: object;
+    }[];
     readonly tolerations?: readonly {
       readonly key?: string;
       readonly operator?: string;
@@ -88,7 +93,15 @@ export type KubeJob = {
 
 export type KubeVolumeAttachment = {
   readonly metadata: KubeMeta;
-  readonly spec?: { readonly nodeName?: string };
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly source?: { readonly persistentVolumeName?: string };
+  };
+};
+
+export type KubePersistentVolume = {
+  readonly metadata: KubeMeta;
+  readonly spec?: { readonly claimRef?: { readonly namespace?: string; readonly name?: string } };
 };
 
 export type KubeDaemonSet = {
@@ -145,7 +158,22 @@ export function isEvicted(pod: KubePod, key: string): boolean {
         (toleration.key === undefined || toleration.key === "" || toleration.key === key)) ||
         (toleration.key === key && (toleration.value ?? "") === "")),
   );
-  const finished = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
   const isMirror = pod.metadata.annotations?.["kubernetes.io/config.mirror"] !== undefined;
-  return tolerated !== true && !finished && !isMirror;
+  return tolerated !== true && !hasEnded(pod) && !isMirror;
+}
+
+/** None of its containers runs any more. */
+export function hasEnded({ status }: KubePod): boolean {
+  return status?.phase === "Succeeded" || status?.phase === "Failed";
+}
+
+/** The claims it uses, as `namespace/name`. */
+export function claimsOf({ metadata, spec }: KubePod): readonly string[] {
+  return (spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) => {
+    // The claim of a generic ephemeral volume is named after its pod.
+    const claim =
+      persistentVolumeClaim?.claimName ??
+      (ephemeral === undefined ? null : `${metadata.name}-${name}`);
+    return claim === null ? [] : [`${metadata.namespace ?? ""}/${claim}`];
+  });
 }

@@ -10,6 +10,7 @@ import type {
   KubeJob,
   KubeLease,
   KubeNode,
+  KubePersistentVolume,
   KubePod,
   KubeVolumeAttachment,
 } from "./kube-object.ts";
@@ -22,6 +23,7 @@ export type Snapshot = {
   readonly nodes: readonly KubeNode[];
   readonly pods: readonly KubePod[];
   readonly volumeAttachments: readonly KubeVolumeAttachment[];
+  readonly persistentVolumes: readonly KubePersistentVolume[];
   readonly daemonSets: readonly KubeDaemonSet[];
   /** PersistentVolumeClaims of the operator's namespace. */
   readonly claims: readonly KubeClaim[];

@@ -141,6 +141,37 @@ test("before the proof nothing is deleted and nothing put out of service", () =>
   );
 });
 
+test("attachments of what stays on the node are not waited for: the device, and what DaemonSets mount", () => {
+  const cluster = new Cluster();
+  const using = (claimName: string): readonly object[] => [
+    { name: "data", persistentVolumeClaim: { claimName } },
+  ];
+  cluster.addPod("app", "worker-1", { volumes: using("app-data") });
+  cluster.addAttachment("pv-app", "worker-1", "app-data");
+  cluster.addPod("scratch", "worker-1", { volumes: [{ name: "tmp", ephemeral: {} }] });
+  cluster.addAttachment("pv-scratch", "worker-1", "scratch-tmp");
+  const everything = [{ operator: "Exists" }];
+  cluster.addPod("agent-1", "worker-1", { tolerations: everything, volumes: using("device") });
+  cluster.addAttachment("pv-device", "worker-1", "device");
+  cluster.lose("worker-1");
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.reportDurable("req", "worker-1");
+  cluster.settle();
+  cluster.reportProven("req", "worker-1", "Acknowledged");
+  cluster.settle();
+  assert.match(cluster.status("req").message ?? "", /2 pod\(s\) and 2 volume attachment\(s\)/);
+  cluster.api.delete("Pod", "app");
+  cluster.api.delete("Pod", "scratch");
+  cluster.api.delete("VolumeAttachment", "pv-app");
+  cluster.settle();
+  assert.equal(succeeded(cluster), "Succeeded Unknown RemediationStarted");
+  cluster.api.delete("VolumeAttachment", "pv-scratch");
+  cluster.settle();
+  assert.equal(succeeded(cluster), "Succeeded True RemediationFinishedSuccessfully");
+  assert.notEqual(cluster.api.get("VolumeAttachment", "pv-device"), null);
+});
+
 test("the work of other nodes is not touched", () => {
   const cluster = new Cluster();
   cluster.addPod("other", "worker-2");

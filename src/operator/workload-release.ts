@@ -1,7 +1,16 @@
 import { OUT_OF_SERVICE_TAINT, REMEDIATION_TAINT_KEY } from "../api/remediation-names.ts";
 import type { RemediationStrategy } from "../api/sbd-remediation.ts";
 import { type Action, targetOf } from "./action.ts";
-import { bootIDOf, isEvicted, isReady, type KubeNode, type KubePod } from "./kube-object.ts";
+import {
+  bootIDOf,
+  claimsOf,
+  hasEnded,
+  isEvicted,
+  isReady,
+  type KubeNode,
+  type KubePod,
+  type KubeVolumeAttachment,
+} from "./kube-object.ts";
 import { removeTaint, taintOutOfService } from "./node-taints.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -14,7 +23,7 @@ export type Release = {
 };
 
 /**
- * Lets the dead boot's work go: the pods that NoExecute evicts and the node's volume attachments are
+ * Lets the dead boot's work go: the pods that NoExecute evicts and the attachments of their volumes are
  * to be gone. The out-of-service taint force-detaches even mounted volumes, so it is set only while
  * the Node still shows the boot proven dead, never on a Ready node, and goes as soon as the boot has
  * changed: a later boot's kubelet may have started the same pods again.
@@ -33,9 +42,7 @@ export function releaseWork(
   const pods = snapshot.pods.filter(
     (pod) => pod.spec?.nodeName === node.metadata.name && isEvicted(pod, REMEDIATION_TAINT_KEY),
   );
-  const attachments = snapshot.volumeAttachments.filter(
-    ({ spec }) => spec?.nodeName === node.metadata.name,
-  );
+  const attachments = attachmentsToGo(snapshot, node.metadata.name);
   const released = pods.length === 0 && attachments.length === 0;
   const useTaint = stillDead && strategy !== "ResourceDeletion";
   const actions = released
@@ -65,4 +72,32 @@ function deletePods(pods: readonly KubePod[], stillDead: boolean): Action[] {
       ? []
       : [{ type: "delete-pod", target: targetOf(pod), graceSeconds: stillDead ? 0 : null }],
   );
+}
+
+/**
+ * The node's attachments but those of volumes that a pod uses which stays, such as the shared device
+ * and what a DaemonSet mounts: nobody detaches them. What belongs to no pod any more, Kubernetes does.
+ */
+function attachmentsToGo(snapshot: Snapshot, nodeName: string): readonly KubeVolumeAttachment[] {
+  const staying = new Set(
+    snapshot.pods
+      .filter(
+        (pod) =>
+          pod.spec?.nodeName === nodeName &&
+          !hasEnded(pod) &&
+          !isEvicted(pod, REMEDIATION_TAINT_KEY),
+      )
+      .flatMap((pod) => claimsOf(pod)),
+  );
+  const kept = new Set(
+    snapshot.persistentVolumes
+      .filter(({ spec }) =>
+        staying.has(`${spec?.claimRef?.namespace ?? ""}/${spec?.claimRef?.name ?? ""}`),
+      )
+      .map(({ metadata }) => metadata.name),
+  );
+  return snapshot.volumeAttachments.filter(({ spec }) => {
+    const volume = spec?.source?.persistentVolumeName;
+    return spec?.nodeName === nodeName && volume !== undefined && !kept.has(volume);
+  });
 }

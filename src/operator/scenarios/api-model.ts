@@ -13,6 +13,7 @@ import type {
   KubeJob,
   KubeLease,
   KubeNode,
+  KubePersistentVolume,
   KubePod,
   KubeVolumeAttachment,
 } from "../kube-object.ts";
@@ -26,6 +27,7 @@ export type Kind =
   | "Node"
   | "Pod"
   | "VolumeAttachment"
+  | "PersistentVolume"
   | "DaemonSet"
   | "PersistentVolumeClaim"
   | "Job"
@@ -64,6 +66,7 @@ const API_VERSIONS: Readonly<Record<Kind, string>> = {
   Node: "v1",
   Pod: "v1",
   VolumeAttachment: "storage.k8s.io/v1",
+  PersistentVolume: "v1",
   DaemonSet: "apps/v1",
   PersistentVolumeClaim: "v1",
   Job: "batch/v1",
@@ -155,6 +158,7 @@ export class ApiModel {
       nodes: bare("Node") as readonly KubeNode[],
       pods: bare("Pod") as readonly KubePod[],
       volumeAttachments: bare("VolumeAttachment") as readonly KubeVolumeAttachment[],
+      persistentVolumes: bare("PersistentVolume") as readonly KubePersistentVolume[],
       daemonSets: bare("DaemonSet") as readonly KubeDaemonSet[],
       claims: bare("PersistentVolumeClaim") as readonly KubeClaim[],
       jobs: bare("Job") as readonly KubeJob[],

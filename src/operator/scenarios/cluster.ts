@@ -274,8 +274,12 @@ export class Cluster {
     );
   }
 
-  addAttachment(name: string, nodeName: string): void {
-    this.api.create("VolumeAttachment", { name }, { spec: { nodeName } });
+  /** Of volume `name`, which is bound to claim `apps/<claim>`. */
+  addAttachment(name: string, nodeName: string, claim = name): void {
+    const source = { persistentVolumeName: name };
+    this.api.create("VolumeAttachment", { name }, { spec: { nodeName, source } });
+    const claimRef = { namespace: "apps", name: claim };
+    this.api.create("PersistentVolume", { name }, { spec: { claimRef } });
   }
 
   /** One look of the leader at everything there is. */

@@ -14,6 +14,7 @@ import {
   LEASES,
   NODES,
   PERSISTENT_VOLUME_CLAIMS,
+  PERSISTENT_VOLUMES,
   PODS,
   resourceTypeOf,
   VOLUME_ATTACHMENTS,
@@ -26,6 +27,7 @@ import type {
   KubeJob,
   KubeLease,
   KubeNode,
+  KubePersistentVolume,
   KubePod,
   KubeVolumeAttachment,
 } from "../kube-object.ts";
@@ -61,6 +63,7 @@ export function snapshotSource(client: KubeClient, options: SnapshotSourceOption
   const nodes = cacheOf(NODES);
   const pods = cacheOf(PODS);
   const volumeAttachments = cacheOf(VOLUME_ATTACHMENTS);
+  const persistentVolumes = cacheOf(PERSISTENT_VOLUMES);
   const daemonSets = cacheOf(DAEMON_SETS, options.namespace);
   const claims = cacheOf(PERSISTENT_VOLUME_CLAIMS, options.namespace);
   const jobs = cacheOf(JOBS, options.namespace);
@@ -73,6 +76,7 @@ export function snapshotSource(client: KubeClient, options: SnapshotSourceOption
     nodes,
     pods,
     volumeAttachments,
+    persistentVolumes,
     daemonSets,
     claims,
     jobs,
@@ -96,6 +100,8 @@ export function snapshotSource(client: KubeClient, options: SnapshotSourceOption
         pods: pods.snapshot() as unknown as readonly KubePod[],
         volumeAttachments:
           volumeAttachments.snapshot() as unknown as readonly KubeVolumeAttachment[],
+        persistentVolumes:
+          persistentVolumes.snapshot() as unknown as readonly KubePersistentVolume[],
         daemonSets: daemonSets.snapshot() as unknown as readonly KubeDaemonSet[],
         claims: claims.snapshot() as unknown as readonly KubeClaim[],
         jobs: jobs.snapshot() as unknown as readonly KubeJob[],
