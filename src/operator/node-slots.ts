@@ -7,7 +7,14 @@ import { boundMsOf } from "./contract-in-force.ts";
 import { bootIDOf, type KubeNode } from "./kube-object.ts";
 import { isReporting, type OperatorMemory } from "./memory.ts";
 import { orderSlotWork } from "./slot-task.ts";
-import { nodeNamed, nodeNameOf, slotsOfNode, type Moment, type Snapshot } from "./snapshot.ts";
+import {
+  isAbsentOnPurpose,
+  nodeNamed,
+  nodeNameOf,
+  slotsOfNode,
+  type Moment,
+  type Snapshot,
+} from "./snapshot.ts";
 
 const LINUX = { key: "kubernetes.io/os", value: "linux" } as const;
 /** Slots given out in one go; the rest follow when these are seen. */
@@ -179,7 +186,10 @@ function isStillTheNodes({ spec, status }: SBDNode, snapshot: Snapshot): boolean
   );
 }
 
-/** Its node belongs to another config now, its agent has said goodbye, and nobody wants it fenced. */
+/**
+ * Its node belongs to another config or to none now, its agent has said goodbye or never came, and
+ * nobody wants it fenced.
+ */
 function hasLeft(
   config: SBDConfig,
   node: SBDNode,
@@ -187,11 +197,9 @@ function hasLeft(
   memory: OperatorMemory,
   { nowMs }: Moment,
 ): boolean {
-  const owner = owningConfig(snapshot, node.spec.nodeName);
   return (
-    owner !== null &&
-    owner.metadata.name !== config.metadata.name &&
-    node.status.leaving === true &&
+    owningConfig(snapshot, node.spec.nodeName)?.metadata.name !== config.metadata.name &&
+    isAbsentOnPurpose(node) &&
     !isReporting(memory, node, nowMs) &&
     !snapshot.remediations.some((remediation) => nodeNameOf(remediation) === node.spec.nodeName)
   );

@@ -18,8 +18,23 @@ export function taintForFencing(
   if (effect === "NoSchedule" && hasTaint(node, REMEDIATION_TAINT_KEY, "NoExecute")) {
     return [];
   }
-  const taint: KubeTaint = { key: REMEDIATION_TAINT_KEY, effect, timeAdded: wall };
+  // Kubernetes knows the time of a NoExecute taint only.
+  const taint: KubeTaint = {
+    key: REMEDIATION_TAINT_KEY,
+    effect,
+    ...(effect === "NoExecute" ? { timeAdded: wall } : {}),
+  };
   return setTaints(node, [...taintsBut(node, REMEDIATION_TAINT_KEY), taint]);
+}
+
+/** New pods are still kept off; those that run stay. */
+export function lowerTaint(node: KubeNode): Action[] {
+  return hasTaint(node, REMEDIATION_TAINT_KEY, "NoExecute")
+    ? setTaints(node, [
+        ...taintsBut(node, REMEDIATION_TAINT_KEY),
+        { key: REMEDIATION_TAINT_KEY, effect: "NoSchedule" },
+      ])
+    : [];
 }
 
 /** Beside our own taint, which shows whose it is. */

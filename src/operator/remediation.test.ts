@@ -329,6 +329,7 @@ test("timed out before proof: failed, and the fencer is withdrawn", () => {
   cluster.createRemediation("req", { nodeName: "worker-1" });
   cluster.settle();
   cluster.reportDurable("req", "worker-1");
+  cluster.lose("worker-1");
   cluster.settle();
   cluster.annotate("req", { "remediation.medik8s.io/nhc-timed-out": "2000-01-01T00:10:01Z" });
   cluster.settle();
@@ -343,6 +344,44 @@ test("timed out before proof: failed, and the fencer is withdrawn", () => {
   assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoExecute`]);
   cluster.pass(M_MS);
   assert.equal(cluster.fencer("req"), "");
+});
+
+const LEFT = { unfencable: { code: "LEFT", detail: "its agent left in order" } };
+
+test("a Ready node of which nothing can be proven keeps its pods", () => {
+  const cluster = new Cluster();
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.reportDurable("req", "worker-1", LEFT);
+  cluster.settle();
+  assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoSchedule`]);
+  cluster.setReady("worker-1", "Unknown");
+  cluster.settle();
+  assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoExecute`]);
+  cluster.setReady("worker-1", "True");
+  cluster.settle();
+  assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoSchedule`]);
+  cluster.reboot("worker-1", 2);
+  cluster.settle();
+  assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoExecute`], "Rebooted may be proven");
+});
+
+test("NoExecute ends with the request that asked for it, where the node is Ready and not proven dead", () => {
+  const cluster = new Cluster();
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.reportDurable("req", "worker-1");
+  cluster.settle();
+  assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoExecute`]);
+  cluster.fencerReports("req", { state: "Failed", ...LEFT });
+  cluster.settle();
+  assert.equal(cluster.status("req").phase, "Failed");
+  assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoSchedule`]);
+  cluster.createRemediation("again", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.reportDurable("again", "worker-1");
+  cluster.pass(5_000);
+  assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoExecute`], "another one needs it");
 });
 
 test("timed out after proof: success is sticky and is finished", () => {

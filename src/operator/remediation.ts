@@ -8,15 +8,16 @@ import { seconds } from "../timing/contract.ts";
 import { remediationEvent, type Action, type StatusPatch, targetOf } from "./action.ts";
 import { boundMsOf } from "./contract-in-force.ts";
 import { chooseFencer, hasFencingPlace } from "./fencer-naming.ts";
-import type { KubeNode } from "./kube-object.ts";
+import { bootIDOf, isReady, type KubeNode } from "./kube-object.ts";
 import { rememberRequest, type OperatorMemory } from "./memory.ts";
-import { taintForFencing } from "./node-taints.ts";
+import { lowerTaint, taintForFencing } from "./node-taints.ts";
 import type { ReconcileStep } from "./reconcile-step.ts";
 import { reconcileDeletion } from "./remediation-deletion.ts";
 import { showMoment } from "./remediation-status.ts";
 import {
   configNamed,
   nodeNamed,
+  nodeNameOf,
   outcomeOf,
   slotsOfNode,
   type Moment,
@@ -41,11 +42,13 @@ export function reconcileRemediation(
   }
   const named = nodeOfRemediation(remediation);
   const outcome = outcomeOf(remediation);
-  if (outcome === "failed") {
-    return { actions: [], memory };
-  }
   if (!named.ok) {
-    return fail(remediation, named.error.message, memory, moment);
+    return outcome === "failed"
+      ? { actions: [], memory }
+      : fail(remediation, named.error.message, memory, moment);
+  }
+  if (outcome === "failed") {
+    return { actions: afterFailure(remediation, named.nodeName, snapshot), memory };
   }
   const found = nodeNamed(snapshot, named.nodeName);
   const isReplaced = found !== null && cameAfter(found, remediation);
@@ -158,11 +161,38 @@ function keepFencing(
       : (fencing.unfencable?.detail ?? fencing.missing?.join("; ") ?? "");
   return {
     actions: [
-      ...taintForFencing(node, "NoExecute", moment.wall),
+      ...(isUnprovable(remediation, node)
+        ? lowerTaint(node)
+        : taintForFencing(node, "NoExecute", moment.wall)),
       ...showMoment(remediation, "proof-pending", missing, moment.wall),
     ],
     memory,
   };
+}
+
+/**
+ * The boot that the message is addressed to runs and is Ready, and its fencer says that nothing can be
+ * proven of it: its pods are not evicted for that. Another boot needs NoExecute before any proof.
+ */
+function isUnprovable({ status: { fencing } }: SBDRemediation, node: KubeNode): boolean {
+  return fencing?.unfencable !== undefined && isReady(node) && bootIDOf(node) === fencing.bootID;
+}
+
+/** A Ready node of which nothing was proven, and which no other request is for, keeps its pods. */
+function afterFailure(
+  remediation: SBDRemediation,
+  nodeName: string,
+  snapshot: Snapshot,
+): readonly Action[] {
+  const node = nodeNamed(snapshot, nodeName);
+  const isAlone = !snapshot.remediations.some(
+    (other) =>
+      other.metadata.uid !== remediation.metadata.uid &&
+      outcomeOf(other) !== "failed" &&
+      nodeNameOf(other) === nodeName,
+  );
+  const isProven = remediation.status.fencing?.evidence !== undefined;
+  return node !== null && isReady(node) && isAlone && !isProven ? lowerTaint(node) : [];
 }
 
 function begin(

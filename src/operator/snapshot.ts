@@ -54,6 +54,15 @@ export function slotsOfNode(snapshot: Snapshot, nodeName: string): readonly SBDN
   return snapshot.sbdNodes.filter(({ spec }) => spec.nodeName === nodeName);
 }
 
+/** Its agent has left in order or never came, or its slot is being given back. */
+export function isAbsentOnPurpose({ metadata, status }: SBDNode): boolean {
+  return (
+    metadata.deletionTimestamp !== undefined ||
+    status.leaving === true ||
+    (status.startID === undefined && status.lastPassTime === undefined)
+  );
+}
+
 /** Null where the object does not say, or says two things. */
 export function nodeNameOf(remediation: SBDRemediation): string | null {
   const node = nodeOfRemediation(remediation);

@@ -90,3 +90,54 @@ test("the kubelet's conditions stay, and a write on an old version of them fails
   const ready = cluster.node("worker-1").status?.conditions?.find(({ type }) => type === "Ready");
   assert.equal(ready?.status, "False");
 });
+
+/** Both others say that worker-1 no longer moves. */
+function complain(cluster: Cluster): void {
+  cluster.silence("worker-1");
+  misses(cluster, "default-2", [1]);
+  misses(cluster, "default-3", [1]);
+}
+
+test("an agent that left in order is not unhealthy, whatever its peers say", () => {
+  const cluster = new Cluster();
+  cluster.agentReports("default-1", { leaving: true, armed: false });
+  complain(cluster);
+  cluster.pass(60_000);
+  assert.equal(conditionOf(cluster, "worker-1")?.status, "False");
+});
+
+test("an agent that leaves an unhealthy node takes the condition with it", () => {
+  const cluster = new Cluster();
+  complain(cluster);
+  cluster.pass(20_000);
+  assert.equal(conditionOf(cluster, "worker-1")?.status, "True");
+  cluster.agentReports("default-1", { leaving: true });
+  cluster.settle();
+  assert.equal(conditionOf(cluster, "worker-1"), null);
+});
+
+test("a node that the config excludes loses the condition and, once its agent has left, its slot", () => {
+  const cluster = new Cluster();
+  complain(cluster);
+  cluster.pass(20_000);
+  cluster.api.change("SBDConfig", "default", (config) => {
+    config.spec = { ...(config.spec as object), nodeExclusionList: ["worker-1"] };
+  });
+  cluster.settle();
+  assert.equal(conditionOf(cluster, "worker-1"), null);
+  assert.equal(cluster.slotOf("worker-1")?.metadata.deletionTimestamp, undefined);
+  cluster.agentReports("default-1", { leaving: true, armed: false });
+  cluster.pass(16_000);
+  assert.notEqual(cluster.slotOf("worker-1")?.metadata.deletionTimestamp, undefined);
+});
+
+test("with the SBDConfig the condition goes", () => {
+  const cluster = new Cluster();
+  complain(cluster);
+  cluster.pass(20_000);
+  cluster.api.delete("SBDConfig", "default");
+  cluster.settle();
+  for (const name of ["worker-1", "worker-2", "worker-3"]) {
+    assert.equal(conditionOf(cluster, name), null);
+  }
+});

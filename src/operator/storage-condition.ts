@@ -1,42 +1,71 @@
 import { STORAGE_UNHEALTHY_CONDITION } from "../api/remediation-names.ts";
 import type { SBDNode } from "../api/sbd-node.ts";
 import { type Action, targetOf } from "./action.ts";
-import type { KubeNodeCondition } from "./kube-object.ts";
+import type { KubeNode, KubeNodeCondition } from "./kube-object.ts";
 import { isReporting, type OperatorMemory } from "./memory.ts";
-import { nodeNamed, type Moment, type Snapshot } from "./snapshot.ts";
+import { owningConfig } from "./node-slots.ts";
+import { isAbsentOnPurpose, slotsOfNode, type Moment, type Snapshot } from "./snapshot.ts";
 
 /**
  * The node condition that NodeHealthCheck can watch: whether a node still reads and writes the
- * shared device, by its own agent's word where it reports, else by its peers'.
+ * shared device, by its own agent's word where it reports, else by its peers'. Whoever is absent on
+ * purpose is not unhealthy: an agent that leaves in order, a slot that is given back, a node that no
+ * SBDConfig covers. What was said of such a node is taken back.
  */
 export function reconcileStorageConditions(
   snapshot: Snapshot,
   memory: OperatorMemory,
   moment: Moment,
 ): readonly Action[] {
-  return snapshot.sbdNodes.flatMap((sbdNode): Action[] => {
-    const node = nodeNamed(snapshot, sbdNode.spec.nodeName);
-    const wanted = judge(sbdNode, snapshot, memory, moment.nowMs);
-    if (node === null || wanted === null) {
-      return [];
-    }
+  return snapshot.nodes.flatMap((node): Action[] => {
     const known = node.status?.conditions?.find(({ type }) => type === STORAGE_UNHEALTHY_CONDITION);
-    if (known?.status === wanted.status && known.reason === wanted.reason) {
+    const wanted = wantedFor(node, known, snapshot, memory, moment.nowMs);
+    if (
+      wanted === "as-it-is" ||
+      (wanted === "none"
+        ? known === undefined
+        : known?.status === wanted.status && known.reason === wanted.reason)
+    ) {
       return [];
     }
-    const condition: KubeNodeCondition = {
-      type: STORAGE_UNHEALTHY_CONDITION,
-      ...wanted,
-      lastHeartbeatTime: moment.wall,
-      lastTransitionTime:
-        known?.status === wanted.status ? (known.lastTransitionTime ?? moment.wall) : moment.wall,
-    };
-    const conditions = [
-      ...(node.status?.conditions ?? []).filter(({ type }) => type !== STORAGE_UNHEALTHY_CONDITION),
-      condition,
-    ];
+    const others = (node.status?.conditions ?? []).filter(
+      ({ type }) => type !== STORAGE_UNHEALTHY_CONDITION,
+    );
+    const conditions =
+      wanted === "none" ? others : [...others, conditionOf(wanted, known, moment.wall)];
     return [{ type: "set-node-conditions", target: targetOf(node), conditions }];
   });
+}
+
+function conditionOf(
+  wanted: Wanted,
+  known: KubeNodeCondition | undefined,
+  wall: string,
+): KubeNodeCondition {
+  return {
+    type: STORAGE_UNHEALTHY_CONDITION,
+    ...wanted,
+    lastHeartbeatTime: wall,
+    lastTransitionTime:
+      known?.status === wanted.status ? (known.lastTransitionTime ?? wall) : wall,
+  };
+}
+
+function wantedFor(
+  node: KubeNode,
+  known: KubeNodeCondition | undefined,
+  snapshot: Snapshot,
+  memory: OperatorMemory,
+  nowMs: number,
+): Wanted | "none" | "as-it-is" {
+  const [sbdNode] = slotsOfNode(snapshot, node.metadata.name);
+  if (sbdNode === undefined || owningConfig(snapshot, node.metadata.name) === null) {
+    return "none";
+  }
+  if (isAbsentOnPurpose(sbdNode)) {
+    return known?.status === "True" ? "none" : "as-it-is";
+  }
+  return judge(sbdNode, snapshot, memory, nowMs) ?? "as-it-is";
 }
 
 type Wanted = { readonly status: string; readonly reason: string; readonly message: string };

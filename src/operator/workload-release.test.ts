@@ -141,11 +141,12 @@ test("before the proof nothing is deleted and nothing put out of service", () =>
   );
 });
 
+function using(claimName: string): readonly object[] {
+  return [{ name: "data", persistentVolumeClaim: { claimName } }];
+}
+
 test("attachments of what stays on the node are not waited for: the device, and what DaemonSets mount", () => {
   const cluster = new Cluster();
-  const using = (claimName: string): readonly object[] => [
-    { name: "data", persistentVolumeClaim: { claimName } },
-  ];
   cluster.addPod("app", "worker-1", { volumes: using("app-data") });
   cluster.addAttachment("pv-app", "worker-1", "app-data");
   cluster.addPod("scratch", "worker-1", { volumes: [{ name: "tmp", ephemeral: {} }] });

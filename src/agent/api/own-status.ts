@@ -119,13 +119,20 @@ function watchdogOf({ watchdogDevice, effectiveWatchdogMs }: AgentStatus): OwnWa
   };
 }
 
-/** Whoever has not watched for T does not know yet of a peer that it has not seen move. */
+/**
+ * Whoever has not watched for T does not know yet of a peer that it has not seen move. A peer that has
+ * left in order is absent on purpose.
+ */
 function unhealthyPeers(
   { peers, watchedForMs, timing }: AgentStatus,
   sbdNodes: readonly SBDNode[],
   wallMs: number,
 ): NonNullable<SBDNodeStatus["unhealthyPeers"]> {
-  const names = new Map(sbdNodes.filter(isStaying).map(({ spec }) => [spec.nodeID, spec.nodeName]));
+  const names = new Map(
+    sbdNodes
+      .filter((sbdNode) => isStaying(sbdNode) && sbdNode.status.leaving !== true)
+      .map(({ spec }) => [spec.nodeID, spec.nodeName]),
+  );
   const unhealthy: NonNullable<SBDNodeStatus["unhealthyPeers"]> = [];
   const hasWatched = timing !== null && (watchedForMs ?? 0) >= timing.timeoutMs;
   for (const { nodeID, nodeName, moving, movedAgeMs } of peers) {
