@@ -46,8 +46,7 @@ function conditionOf(
     type: STORAGE_UNHEALTHY_CONDITION,
     ...wanted,
     lastHeartbeatTime: wall,
-    lastTransitionTime:
-      known?.status === wanted.status ? (known.lastTransitionTime ?? wall) : wall,
+    lastTransitionTime: known?.status === wanted.status ? (known.lastTransitionTime ?? wall) : wall,
   };
 }
 
