@@ -171,16 +171,32 @@ test("the sample NodeHealthCheck points at the sample template", () => {
   });
 });
 
-test("the ServiceMonitor finds the Service, and the Service the agents' port by its name", () => {
-  const service = only("operator/agent-metrics-service.yaml");
-  const monitor = only("../components/monitoring/servicemonitor.yaml");
-  const { matchLabels } = (monitor["spec"] as { selector: { matchLabels: object } }).selector;
-  assert.deepEqual({ ...service.metadata?.labels, ...matchLabels }, service.metadata?.labels);
-  const { selector, ports } = service["spec"] as Record<"selector" | "ports", unknown>;
-  assert.deepEqual(selector, { app: "sbd-agent" });
-  assert.deepEqual(ports, [
-    { name: "metrics", port: 8080, targetPort: "metrics", protocol: "TCP" },
-  ]);
+test("each ServiceMonitor finds the Service of its name, and the Service its pods' port by its name", () => {
+  const all = [
+    ...manifests("operator/agent-metrics-service.yaml"),
+    ...manifests("../components/monitoring/servicemonitor.yaml"),
+  ];
+  const monitors = all.filter(({ kind }) => kind === "ServiceMonitor");
+  assert.deepEqual(
+    monitors.map(({ metadata }) => metadata?.name),
+    ["sbd-agent", "sbd-operator", "sbd-fencer"],
+  );
+  for (const monitor of monitors) {
+    const name = monitor.metadata?.name ?? "";
+    const service = all.find(
+      ({ kind, metadata }) => kind === "Service" && metadata?.name === `${name}-metrics`,
+    );
+    assert.ok(service);
+    const { matchLabels } = (monitor["spec"] as { selector: { matchLabels: object } }).selector;
+    assert.deepEqual(matchLabels, { app: name });
+    assert.deepEqual({ ...service.metadata?.labels, ...matchLabels }, service.metadata?.labels);
+    const spec = service["spec"] as Readonly<Record<string, unknown>>;
+    assert.deepEqual(spec["selector"], { app: name });
+    assert.equal(spec["publishNotReadyAddresses"], true);
+    assert.deepEqual(spec["ports"], [
+      { name: "metrics", port: 8080, targetPort: "metrics", protocol: "TCP" },
+    ]);
+  }
 });
 
 test("two operators, each on its own node where it can be, with no more rights than they use", () => {
