@@ -24,6 +24,7 @@ const SHARED = [
   "src/testing/apiserver/*.test.ts",
   "src/operator/shell/action-executor.test.ts",
   "src/agent/api/*.test.ts",
+  "src/api/access.test.ts",
   "src/cli/confirm-off.test.ts",
   "src/fencer/live-fencer.test.ts",
 ];
