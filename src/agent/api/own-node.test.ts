@@ -10,6 +10,7 @@ import type { KubeClient } from "../../kube/kube-client.ts";
 import { fieldAt, textAt } from "../../kube/kube-object.ts";
 import { embeddedClient } from "../../kube/testing/embedded-client.ts";
 import { startApiServer, type ApiServer } from "../../testing/apiserver/start-api-server.ts";
+import { isRealServer } from "../../testing/kube-apiserver/is-real-server.ts";
 import { createOwnNodeWriter, type OwnNodeWriter } from "./own-node-writer.ts";
 import { BOOT_ID, OTHER_BOOT_ID } from "./testing/agent-status-for-tests.ts";
 import { countOpenRequests, isOlder } from "./vouching.ts";
@@ -155,7 +156,9 @@ test("a request proven about an earlier boot does not condemn this one", async (
   assert.equal(await vouchOnce(), 0);
 });
 
-test("a stale cache does not vouch", async () => {
+const skip = isRealServer() ? "kube-apiserver's cache is behind when it is, not when told" : false;
+
+test("a stale cache does not vouch", { skip }, async () => {
   server.faults.add({}, { kind: "stale" });
   request("mine", "worker-1");
   assert.equal(await vouchOnce(), 1);

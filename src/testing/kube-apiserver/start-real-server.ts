@@ -58,6 +58,9 @@ export async function startRealServer(
     if (podName !== undefined && objects.get("pods", podName, namespace) === undefined) {
       objects.load([podOf(namespace, name, podName, nodeName)]);
     }
+    if (nodeName !== undefined && objects.get("nodes", nodeName) === undefined) {
+      objects.load([{ apiVersion: "v1", kind: "Node", metadata: { name: nodeName } }]);
+    }
     const bound =
       podName !== undefined
         ? { apiVersion: "v1", kind: "Pod", name: podName }
