@@ -313,7 +313,7 @@ const REFUSED: readonly (readonly [...Try, RegExp])[] = [
     "operator",
     "PATCH",
     `${GROUP}/sbdconfigs/config`,
-    { spec: { sbdTimeoutSeconds: 60 } },
+    { spec: { sbdWatchdogPath: "/dev/watchdog1" } },
     /the operator changes the finalizers of an SBDConfig and its status, never its spec/,
   ],
   [
