@@ -54,6 +54,29 @@ export function addClusterCommands(program: Command): void {
 
   leafCommand(
     program,
+    "clear <node>",
+    "take back the fencings that were asked for by hand",
+    "Deletes the node's SBDRemediations, open and over, so that its message and its taints go. A node that " +
+      "has read its message resets all the same. Refused for requests of NodeHealthCheck, which would make " +
+      "them anew. Asks for the node's name. Takes ClusterRoles sbd-view and sbd-ext-remediation. JSON: " +
+      "{node, deleted, gone, tainted}.",
+  )
+    .option("--context <name>", "of the kubeconfig (default: its current one)")
+    .option("--yes", "do not ask")
+    .option("--wait <seconds>", "wait so long for requests and taints to go", positiveSeconds)
+    .action(async (nodeName: string, flags: ConfirmOffFlags) => {
+      const { clearNode } = await import("./clear.ts");
+      const options = {
+        nodeName,
+        context: flags.context ?? null,
+        yes: flags.yes === true,
+        waitSeconds: flags.wait ?? null,
+      };
+      await perform(flags, (terminal) => clearNode(options, terminal));
+    });
+
+  leafCommand(
+    program,
     "confirm-off <node>",
     "say that a node's boot is off, for an open SBDRemediation",
     "For a node that nothing else proves dead. Shows what is confirmed and asks for the node's name; " +

@@ -45,7 +45,10 @@ export async function fenceNode(options: FenceOptions, terminal: Terminal): Prom
       throw new CliError("API", `No request was made: ${created.message}. ${todo}`);
     }
     const about = `${namespace}/${created.object.metadata.name}`;
-    terminal.note(`Request ${about} is made; it goes on without this command.`);
+    terminal.note(
+      `Request ${about} is made; it goes on without this command, and keeps pods off the node until ` +
+        `'sbdctl clear ${nodeName}' deletes it.`,
+    );
     await followFencing({ about, watch: options.wait }, terminal, () => viewCluster(client));
   });
 }

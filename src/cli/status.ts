@@ -186,7 +186,7 @@ function isWorkOf(pod: KubeObject, nodeName: string): boolean {
   );
 }
 
-function readyOf(node: KubeObject): string {
+export function readyOf(node: KubeObject): string {
   const ready = listAt(node, "status", "conditions").find(
     (condition) => textAt(condition, "type") === "Ready",
   );
@@ -239,7 +239,7 @@ function requestStatus(request: SBDRemediation): RequestStatus {
   };
 }
 
-const STATE_STYLE: Readonly<Record<NodeState, Style>> = {
+export const STATE_STYLE: Readonly<Record<NodeState, Style>> = {
   protected: "green",
   silent: "red",
   unarmed: "red",

@@ -5,7 +5,7 @@ import { leafCommand, perform, type CommonOptions } from "./leaf-command.ts";
 type ViewFlags = CommonOptions & { readonly watch?: true; readonly context?: string };
 const CONTEXT = ["--context <name>", "of the kubeconfig (default: its current one)"] as const;
 
-/** `status`, `fencing`, `report` and `verify`. The Kubernetes client costs 0.3 s, so each loads what it needs. */
+/** `status`, `nodes`, `fencing`, `report` and `verify`. The Kubernetes client costs 0.3 s, so each loads what it needs. */
 export function addViewCommands(program: Command): void {
   leafCommand(
     program,
@@ -23,6 +23,22 @@ export function addViewCommands(program: Command): void {
       const { showStatus } = await import("./status.ts");
       const options = { watch: flags.watch === true, context: flags.context ?? null };
       await perform(flags, (terminal) => showStatus(options, terminal));
+    });
+
+  leafCommand(
+    program,
+    "nodes",
+    "list all nodes of the cluster, with what their agents tell and how they were last fenced",
+    "Also the nodes that no SBDConfig covers, where you may list Nodes. JSON: {time, nodes}; a node has " +
+      "{node, slot, config, state, ready, bootID, machineID, deviceUUID, watchdog, agentVersion, " +
+      "lastPassAgeMs, lastFencing, todo}; state is one of those of 'status', or uncovered; watchdog has " +
+      "{identity, driver, timeoutSeconds, effectiveTimeoutSeconds, verified}, lastFencing {outcome, " +
+      "evidence, time}; null where unknown.",
+  )
+    .option(...CONTEXT)
+    .action(async (flags: ViewFlags) => {
+      const { showNodes } = await import("./nodes.ts");
+      await perform(flags, (terminal) => showNodes({ context: flags.context ?? null }, terminal));
     });
 
   leafCommand(

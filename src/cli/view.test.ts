@@ -197,3 +197,82 @@ test("fence makes a request for a node that has a slot, once, and asks before", 
   const viewer = await run(context, cluster, "fence", "worker-3", "--yes", "-o", "json");
   assert.match(JSON.parse(viewer.stdout).error.message, /sbd-ext-remediation/);
 });
+
+test("nodes lists every node, also one that nobody can fence", async (context) => {
+  const cluster = await startCluster(context);
+  cluster.server.objects.load([
+    {
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: { name: "bare" },
+      status: { nodeInfo: { bootID: BOOT_ID }, conditions: [{ type: "Ready", status: "True" }] },
+    },
+  ]);
+  const viewer = fits(await run(context, cluster, "nodes"));
+  assert.match(viewer, /NODE +SLOT +STATE/);
+  assert.match(viewer, /worker-3 +3 +protected/);
+  const admin = cluster.environment(cluster.server.tokenForUser("root", ["system:masters"]));
+  const all = await sbdctl(context, ["nodes", "-o", "json"], admin);
+  const { nodes } = JSON.parse(all.stdout);
+  assert.deepEqual(
+    nodes.map(({ node, slot, state, ready }: Record<string, unknown>) => [
+      node,
+      slot,
+      state,
+      ready,
+    ]),
+    [
+      ["worker-1", 1, "silent", null],
+      ["worker-2", 2, "unarmed", null],
+      ["worker-3", 3, "protected", null],
+      ["bare", null, "uncovered", "True"],
+    ],
+  );
+  assert.match(nodes[3].todo, /no SBDConfig covers it/);
+});
+
+test("clear deletes what was asked for by hand, and nothing of NodeHealthCheck's", async (context) => {
+  const cluster = await startCluster(context);
+  const fay = cluster.environment(cluster.server.tokenForUser("fay", []));
+  const clear = ["clear", "worker-1", "--yes", "-o", "json"];
+  const nothing = await sbdctl(context, clear, fay);
+  assert.equal(JSON.parse(nothing.stdout).error.code, "NO_SUCH_REQUEST");
+
+  await cluster.addRequest("req", "worker-1", {}, []);
+  const asked = await sbdctl(context, ["clear", "worker-1", "-o", "json"], fay);
+  assert.equal(JSON.parse(asked.stdout).error.code, "NOT_CONFIRMED");
+  const cleared = await sbdctl(context, clear, fay);
+  assert.deepEqual(JSON.parse(cleared.stdout), {
+    node: "worker-1",
+    deleted: ["default/req"],
+    gone: true,
+    tainted: false,
+  });
+
+  await cluster.addRequest("held", "worker-1", {});
+  const held = await sbdctl(context, clear, fay);
+  assert.equal(JSON.parse(held.stdout).gone, false, "its finalizer is the operator's to take off");
+
+  cluster.server.objects.load([
+    {
+      apiVersion: API_VERSION,
+      kind: "SBDRemediation",
+      metadata: {
+        name: "nhc",
+        namespace: "default",
+        ownerReferences: [
+          {
+            apiVersion: "remediation.medik8s.io/v1alpha1",
+            kind: "NodeHealthCheck",
+            name: "n",
+            uid: "u",
+          },
+        ],
+      },
+      spec: { nodeName: "worker-2" },
+    },
+  ]);
+  const refused = await sbdctl(context, ["clear", "worker-2", "--yes", "-o", "json"], fay);
+  assert.equal(refused.code, 3);
+  assert.match(JSON.parse(refused.stdout).error.message, /NodeHealthCheck's/);
+});
