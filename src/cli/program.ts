@@ -6,6 +6,7 @@ import { CliError } from "./cli-error.ts";
 import { addClusterCommands } from "./cluster-commands.ts";
 import { addFenceCommands } from "./fence-commands.ts";
 import { EXIT_CODE_HELP } from "./exit-code.ts";
+import { addHostCommands } from "./host-commands.ts";
 import { initDevice } from "./device-init.ts";
 import type { ClusterClaim } from "./device-refusals.ts";
 import { withResultFile } from "./result-file.ts";
@@ -47,6 +48,7 @@ export function createProgram(name: string): Command {
   );
   addViewCommands(program);
   addClusterCommands(program);
+  addHostCommands(program);
   addShellCommands(program);
   return program;
 }

@@ -166,7 +166,7 @@ function todoOf({ status }: SBDNode, state: NodeState, unseen: boolean): string 
       return (
         status.watchdog?.refusal ??
         status.message ??
-        "its watchdog is not armed: run 'sbdctl doctor' there"
+        "its watchdog is not armed: run 'sbdctl doctor' in its pod"
       );
     case "protected":
       if (status.fenceSlotUnreadableSince !== undefined) {
