@@ -7,6 +7,7 @@ import { before, test } from "node:test";
 import { parse } from "yaml";
 
 import packageFile from "../package.json" with { type: "json" };
+import { MIN_KUBERNETES } from "../src/operator/kubernetes-version.ts";
 import { temporaryDirectory } from "../src/platform/testing/temporary-directory.ts";
 import { writeChart } from "./chart.ts";
 import { kustomize, noKubectl, objectsOf, type RenderedObject } from "./kustomize.ts";
@@ -96,4 +97,11 @@ test("another namespace is refused", { skip: noHelm }, () => {
 
 test("helm lint finds nothing", { skip: noHelm }, () => {
   execFileSync(helm, ["lint", "--strict", "--namespace", "sbd-system", chart], { stdio: "pipe" });
+});
+
+test("the chart asks for the Kubernetes that the operator asks for", () => {
+  const { kubeVersion } = parse(readFileSync(join(chart, "Chart.yaml"), "utf8")) as {
+    readonly kubeVersion: string;
+  };
+  assert.equal(kubeVersion, `>=${MIN_KUBERNETES}-0`);
 });

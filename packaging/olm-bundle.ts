@@ -5,10 +5,10 @@ import { stringify } from "yaml";
 import packageFile from "../package.json" with { type: "json" };
 import { CUSTOM_RESOURCES } from "../src/api/custom-resources.ts";
 import { API_GROUP, API_VERSION_NAME, SYSTEM_NAMESPACE } from "../src/api/group.ts";
+import { MIN_KUBERNETES } from "../src/operator/kubernetes-version.ts";
 import { objectsOf, type RenderedObject } from "./kustomize.ts";
 
 const REPOSITORY = resolve(import.meta.dirname, "..");
-const MIN_KUBERNETES = "1.30.0";
 /** Objects that a bundle holds as they are; the accounts and what they may do stand in the CSV. */
 const AS_THEY_ARE = new Set([
   "CustomResourceDefinition",

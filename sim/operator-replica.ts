@@ -17,6 +17,7 @@ import { wallAt, type World } from "./world.ts";
 const PLACE: OperatorPlace = {
   namespace: NAMESPACE,
   clusterUID: OWNER.clusterUID,
+  kubernetesVersion: "v1.30.0",
   agentImage: "sbd-agent:simulated",
 };
 /** While something goes on and nothing has changed: for what is decided by time alone. */

@@ -8,6 +8,7 @@ import { configEvent, showConfig, type Judgement } from "./config-status.ts";
 import { differencesOf, timingOf } from "./contract-in-force.ts";
 import { judgeClaim, volumeModeOf, type VolumeMode } from "./device-claim.ts";
 import { prepareDevice } from "./device-init-job.ts";
+import { judgeKubernetes } from "./kubernetes-version.ts";
 import { isFencing, isReporting, type OperatorMemory } from "./memory.ts";
 import { coveredNodes, owningConfig, reconcileSlots } from "./node-slots.ts";
 import { CONFIG_LABEL, ownerOf } from "./pod-parts.ts";
@@ -19,6 +20,8 @@ export type OperatorPlace = {
   readonly namespace: string;
   /** UID of namespace kube-system. */
   readonly clusterUID: string;
+  /** As the API server told it at the operator's start. */
+  readonly kubernetesVersion: string;
   /** Of agents, fencers and the Job that initialises the device, unless the config says otherwise. */
   readonly agentImage: string;
 };
@@ -75,6 +78,7 @@ export function reconcileConfig(
       `DaemonSet '${manifest.metadata.name}' for SBD Agent managed.`,
     ),
     ...reportConfig(config, snapshot, memory, moment, timing, [
+      judgeKubernetes(place.kubernetesVersion),
       judgeContract(config, snapshot),
       storage,
       device.judgement,

@@ -12,6 +12,7 @@ import type { ApiModel, Outcome } from "./api-model.ts";
 export const PLACE: OperatorPlace = {
   namespace: "sbd-system",
   clusterUID: "cluster-1",
+  kubernetesVersion: "v1.30.0",
   agentImage: "sbd-agent:test",
 };
 

@@ -2,6 +2,7 @@ import type { KubeClient } from "../../kube/kube-client.ts";
 import { hostClock } from "../../platform/host-clock.ts";
 import type { LogLevel } from "../../program/log-level.ts";
 import type { OperatorPlace } from "../config.ts";
+import { judgeKubernetes } from "../kubernetes-version.ts";
 import {
   OperatorDriver,
   type EventAction,
@@ -10,12 +11,12 @@ import {
 } from "../driver/operator-driver.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { createActionExecutor } from "./action-executor.ts";
-import { readClusterUID } from "./cluster-uid.ts";
+import { readClusterFacts, type ClusterFacts } from "./cluster-facts.ts";
 import { snapshotSource } from "./snapshot-source.ts";
 
 export type OperatorLoopOptions = {
-  /** Without the cluster's UID, which the loop asks for. */
-  readonly place: Omit<OperatorPlace, "clusterUID">;
+  /** Without what the cluster tells, which the loop asks for. */
+  readonly place: Omit<OperatorPlace, keyof ClusterFacts>;
   readonly recordEvent: (event: EventAction) => void;
   readonly log: (
     level: LogLevel,
@@ -49,8 +50,10 @@ export function runOperatorLoop(client: KubeClient, options: OperatorLoopOptions
   });
 
   async function learnPlace(): Promise<void> {
-    const clusterUID = await readClusterUID(client, (message) => log("warn", message));
-    place = { ...options.place, clusterUID };
+    const facts = await readClusterFacts(client, (message) => log("warn", message));
+    const { status, message } = judgeKubernetes(facts.kubernetesVersion);
+    log(status === "False" ? "error" : "info", message);
+    place = { ...options.place, ...facts };
     look();
   }
 
