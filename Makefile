@@ -9,7 +9,7 @@ NODE_PACKAGE = $(firstword $(wildcard node_modules/node-linux-*))
 ADDON_CC := cc
 need-compiler = command -v $(firstword $(1)) >/dev/null || { echo "There is no C compiler '$(firstword $(1))' here, which the native addon takes: install gcc (Debian, Ubuntu: apt-get install gcc libc6-dev; Fedora, RHEL: dnf install gcc)." >&2; exit 2; }
 
-.PHONY: help setup test demo sim mutants test-vm demo-vm kube test-kube bundle image manifests memory bench scenarios reference format clean
+.PHONY: help setup test demo sim mutants test-vm demo-vm kube test-kube test-cluster demo-cluster bundle image manifests memory bench scenarios reference format clean
 
 help:
 	@printf '%s\n' \
@@ -21,7 +21,9 @@ help:
 	  'make demo-vm                  one fencing on real kernels, to watch' \
 	  'make kube [KUBE=version]      build the Kubernetes servers once, into a cache (half an hour)' \
 	  'make test-kube                the tests that speak to an API server, on a real one' \
-	  'make bench                    speed of the wire format, one JSON line an operation' \
+	  'make test-cluster             real Kubernetes on virtual machines, installed from deploy/, loses a node' \
+  'make demo-cluster             one fencing there, to watch' \
+  'make bench                    speed of the wire format, one JSON line an operation' \
 	  'make bundle                   what the image is made of, in build/bundle' \
 	  'make image [IMAGE=name:tag] [ARCH=amd64|arm64]   the image and an archive of it, checked' \
 	  'make manifests                dist/install.yaml, the Helm chart and the OLM bundle, from deploy/' \
@@ -82,6 +84,12 @@ kube: setup
 
 test-kube: setup
 	@KUBE=$(KUBE) node_modules/.bin/node test/kube/run-kube.ts
+
+test-cluster: setup
+	@node_modules/.bin/node test/cluster/run-cluster.ts
+
+demo-cluster: setup
+	@node_modules/.bin/node test/cluster/run-cluster.ts --only network-cut --timeline
 
 demo: setup
 	@npm run --silent demo -- --scenario $(SCENARIO)

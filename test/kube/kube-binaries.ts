@@ -9,6 +9,7 @@ export const KUBE_PROGRAMS = [
   "kube-controller-manager",
   "kube-scheduler",
   "kubelet",
+  "kubectl",
 ] as const;
 
 export type KubeProgram = (typeof KUBE_PROGRAMS)[number];

@@ -2,13 +2,18 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Guest } from "./guest.ts";
+import type { GuestHardware } from "./guest.ts";
 import type { GuestSettings } from "./guest-settings.ts";
 import { Observer } from "./observer.ts";
 import type { QemuPackages } from "./qemu-packages.ts";
 import { SharedDisk } from "./shared-disk.ts";
 
 /** What one machine of a cluster is to be. */
-export type GuestPlan = { readonly name: string; readonly settings: GuestSettings };
+export type GuestPlan = {
+  readonly name: string;
+  readonly settings: GuestSettings;
+  readonly hardware?: GuestHardware;
+};
 
 /** What every cluster of a run has in common. */
 export type ClusterParts = { readonly packages: QemuPackages; readonly initramfs: string };
@@ -70,6 +75,7 @@ export class Cluster {
           sbdDisk: this.sbdDisk,
           sbdBlockBytes: this.sbdBlockBytes,
           workloadDisk: this.workloadDisk,
+          ...(plan.hardware === undefined ? {} : { hardware: plan.hardware }),
         });
         this.#starting.push(starting);
         const guest = await starting;

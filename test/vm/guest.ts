@@ -17,6 +17,15 @@ import type { QemuPackages } from "./qemu-packages.ts";
 import { SharedDisk } from "./shared-disk.ts";
 import type { DiskPort } from "./shared-disk.ts";
 
+/** What a guest may have instead of what it usually has. */
+export type GuestHardware = {
+  readonly memoryMib?: number;
+  /** More arguments of its kernel. */
+  readonly kernelArguments?: readonly string[];
+  /** Path of the raw image of a disk of its own, serial "root", which keeps what is written to it. */
+  readonly rootImage?: string;
+};
+
 /** What a guest is started with. */
 export type GuestOptions = {
   readonly name: string;
@@ -33,6 +42,7 @@ export type GuestOptions = {
   readonly sbdBlockBytes: 512 | 4096;
   /** The disk that the guest knows as /dev/workload. */
   readonly workloadDisk: SharedDisk;
+  readonly hardware?: GuestHardware;
 };
 
 const MEMORY_MIB = 768;
@@ -279,7 +289,8 @@ export class Guest {
 }
 
 function qemuArguments(options: GuestOptions, socket: (kind: string) => string): string[] {
-  const { name, packages, settings } = options;
+  const { name, packages, settings, hardware = {} } = options;
+  const { memoryMib = MEMORY_MIB, kernelArguments = [], rootImage } = hardware;
   const isQ35 = settings.watchdog.driver === "iTCO_wdt";
   const disk = (serial: string, bus: readonly string[]): string[] => [
     "-blockdev",
@@ -301,9 +312,10 @@ function qemuArguments(options: GuestOptions, socket: (kind: string) => string):
     // Stands in for a machine of its own: nobody starts it twice.
     ["-cpu", "max,-hypervisor", "-smbios", "type=0,vendor=Stand-in"],
     ["-smbios", "type=1,manufacturer=Stand-in Machines,product=Stand-in"],
-    ["-smp", "1", "-m", String(MEMORY_MIB)],
+    ["-smp", "1", "-m", String(memoryMib)],
     ["-nodefaults", "-no-user-config", "-display", "none"],
-    ["-kernel", packages.kernel, "-initrd", options.initramfs, "-append", KERNEL_ARGUMENTS],
+    ["-kernel", packages.kernel, "-initrd", options.initramfs],
+    ["-append", [...KERNEL_ARGUMENTS, ...kernelArguments].join(" ")],
     ["-action", "reboot=reset,watchdog=reset,panic=none"],
     ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
     ["-chardev", `socket,id=qmp,path=${socket("qmp")}`, "-mon", "chardev=qmp,mode=control"],
@@ -313,6 +325,14 @@ function qemuArguments(options: GuestOptions, socket: (kind: string) => string):
     ["-netdev", "user,id=net", "-device", "virtio-net-pci,id=nic,netdev=net,romfile="],
     isQ35 ? ["-global", "ICH9-LPC.noreboot=off", "-device", "pcie-root-port,id=sbd-root"] : [],
     settings.watchdog.driver === "i6300esb" ? ["-device", "i6300esb"] : [],
+    rootImage === undefined
+      ? []
+      : [
+          "-drive",
+          `file=${rootImage},format=raw,if=none,id=root-node,cache=unsafe,aio=threads`,
+          "-device",
+          "virtio-blk-pci,drive=root-node,serial=root",
+        ],
     disk("settings", []),
     disk("workload", []),
     // Last, so that the partition scan of this disk, should it hang, keeps no other from appearing.
@@ -330,7 +350,7 @@ const KERNEL_ARGUMENTS = [
   "random.trust_cpu=on",
   "mitigations=off",
   "no_timer_check",
-].join(" ");
+];
 
 async function firstConnection(path: string): Promise<{ readonly connection: Promise<Socket> }> {
   const server = createServer();

@@ -120,6 +120,7 @@ function baseArchive(packages: QemuPackages, say: (line: string) => void): strin
 function testEntries({ repository, files }: InitramfsContents): CpioEntry[] {
   const entries: CpioEntry[] = [
     file("/init", join(repository, "test/vm/guest/init.sh")),
+    file("/functions.sh", join(repository, "test/vm/guest/functions.sh")),
     {
       kind: "file",
       path: join(guestTests, "package.json"),

@@ -99,7 +99,7 @@ function installedQemu(say: (line: string) => void): string {
 }
 
 /** The package that the meta package points at, remembered so that a cached machine asks nobody. */
-function kernelPackage(cache: string): string {
+export function kernelPackage(cache: string): string {
   const have = readdirSync(cache).find((name) => /^linux-image-\d.*-amd64$/.test(name));
   if (have !== undefined) return have;
   const depends = run("apt-cache", ["depends", KERNEL_META_PACKAGE]);
@@ -112,13 +112,15 @@ function kernelPackage(cache: string): string {
   return name;
 }
 
-function unpacked(
+/** Parts of a Debian package in a folder of the cache; `use` tells it from other parts of the same. */
+export function unpacked(
   cache: string,
   name: string,
   parts: readonly string[],
   say: (line: string) => void,
+  use?: string,
 ): string {
-  const folder = join(cache, name);
+  const folder = join(cache, use === undefined ? name : `${name}-${use}`);
   if (existsSync(folder)) return folder;
   say(`downloading and unpacking ${name}`);
   const work = `${folder}.${process.pid}.part`;

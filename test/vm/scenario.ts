@@ -1,4 +1,4 @@
-import { appendFileSync, cpSync, rmSync } from "node:fs";
+import { cpSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bounded } from "./bounded.ts";
 import { Cluster } from "./cluster.ts";
@@ -73,33 +73,20 @@ export async function playScenario(
   stage: Stage,
   boundMs: number,
 ): Promise<ScenarioResult> {
-  const measured: Measured[] = [];
-  const findings: string[] = [];
   const startedMs = monoMs();
   const folder = join(stage.workFolder, String(stage.place));
   const cluster = new Cluster(stage.parts, folder);
   stage.current(cluster);
   let reason: string | undefined;
+  const { play, measured, findings, timeline } = measuring(startedMs, stage.show);
   try {
-    const timeline = join(folder, "timeline.log");
-    const play = scenario.run(cluster, {
-      measure(what, exactMs, bound) {
-        const ms = Math.round(exactMs);
-        measured.push({ what, ms, ...(bound === undefined ? {} : { bound }) });
-        requireWithin(what, ms, bound);
-      },
-      tell(text, atMs = monoMs()) {
-        const line = `${((atMs - startedMs) / 1000).toFixed(2).padStart(8)} s  ${text}`;
-        appendFileSync(timeline, `${line}\n`);
-        stage.show(line);
-      },
-      find: (sentence) => findings.push(sentence),
-    });
-    await bounded(play, boundMs, `the end of scenario ${scenario.number}`);
+    const course = scenario.run(cluster, play);
+    await bounded(course, boundMs, `the end of scenario ${scenario.number}`);
   } catch (error) {
     reason = error instanceof Error ? error.message : String(error);
   }
   await cluster.stop();
+  writeFileSync(join(folder, "timeline.log"), timeline.map((line) => `${line}\n`).join(""));
   stage.current(undefined);
   const keep = join(stage.keepFolder, `${scenario.number}-${stage.place}`);
   rmSync(keep, { recursive: true, force: true });
@@ -119,6 +106,35 @@ export async function playScenario(
     reason,
     kept,
   };
+}
+
+/** A play that keeps what it is told, and shows each line of the timeline as it comes. */
+export function measuring(
+  startedMs: number,
+  show: (line: string) => void,
+): {
+  readonly play: Play;
+  readonly measured: readonly Measured[];
+  readonly findings: readonly string[];
+  readonly timeline: readonly string[];
+} {
+  const measured: Measured[] = [];
+  const findings: string[] = [];
+  const timeline: string[] = [];
+  const play: Play = {
+    measure(what, exactMs, bound) {
+      const ms = Math.round(exactMs);
+      measured.push({ what, ms, ...(bound === undefined ? {} : { bound }) });
+      requireWithin(what, ms, bound);
+    },
+    tell(text, atMs = monoMs()) {
+      const line = `${((atMs - startedMs) / 1000).toFixed(2).padStart(8)} s  ${text}`;
+      timeline.push(line);
+      show(line);
+    },
+    find: (sentence) => findings.push(sentence),
+  };
+  return { play, measured, findings, timeline };
 }
 
 function requireWithin(what: string, ms: number, bound: Bound | undefined): void {

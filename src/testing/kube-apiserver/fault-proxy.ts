@@ -282,6 +282,8 @@ export class FaultProxy extends LoopbackServer {
     const verb = WRITES.find((write) => write === route.verb);
     if (verb === undefined) return;
     const stored = jsonOf(body);
+    // A review is answered, and nothing is written.
+    if (verb === "create" && at(stored, "metadata", "resourceVersion") === undefined) return;
     this.#parts.log({
       tMs: Date.now(),
       user,
