@@ -270,7 +270,7 @@ const PATTERNS = {
   ],
 } as const;
 
-function othersThan(victim: number, { nodes }: Schedule): number[] {
+export function othersThan(victim: number, { nodes }: Schedule): number[] {
   return Array.from({ length: nodes }, (_, index) => index + 1).filter((node) => node !== victim);
 }
 

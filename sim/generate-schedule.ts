@@ -1,7 +1,7 @@
 import { apiTimeoutMs } from "../src/agent/api/api-timeout.ts";
 import { deriveTiming } from "../src/timing/contract.ts";
 import { FAULT_KINDS, FAULTS, type Fault, type FaultKind } from "./fault.ts";
-import { drawPattern, USUAL_PATTERNS, type PatternName } from "./fault-patterns.ts";
+import { drawPattern, othersThan, USUAL_PATTERNS, type PatternName } from "./fault-patterns.ts";
 import { Random } from "./random.ts";
 import type { Schedule, SchedulePromise } from "./schedule.ts";
 
@@ -17,7 +17,15 @@ export type ScheduleWishes = {
   readonly passes?: "each-p";
   readonly onStorageLoss?: Schedule["onStorageLoss"];
   readonly misconfigured?: Schedule["misconfigured"];
+  /** What is behind the node that a lone fault takes. */
+  readonly past?: Past;
 };
+
+/**
+ * - `slot-moved`        it has left a second slot, and its fencers start anew after it has fallen silent
+ * - `registered-again`  its Node was deleted while its agent beat
+ */
+type Past = "none" | "slot-moved" | "registered-again";
 
 const NODES = 5;
 const QUIET_START_MS = 60_000;
@@ -71,7 +79,7 @@ export function generateSchedule(seed: number, wishes: ScheduleWishes): Schedule
     promise === "gentle"
       ? gentleFaults(random, draft)
       : promise === "lone"
-        ? [loneFault(random, draft)]
+        ? loneFaults(random, draft, wishes.past ?? pastBy(new Random(seed, "past")))
         : roughFaults(random, draft, wishes);
   return { ...draft, faults: faults.toSorted((a, b) => a.atMs - b.atMs) };
 }
@@ -87,6 +95,39 @@ function misconfiguredBy(random: Random): Schedule["misconfigured"] {
           : {}),
       }
     : {};
+}
+
+function pastBy(random: Random): Past {
+  return random.weighted([
+    ["none", 60],
+    ["slot-moved", 20],
+    ["registered-again", 20],
+  ]);
+}
+
+function loneFaults(random: Random, schedule: Schedule, past: Past): Fault[] {
+  const fault = loneFault(random, schedule);
+  if (past === "none") {
+    return [fault];
+  }
+  const moment = { node: fault.node, forMs: 0, detail: 0 };
+  const isMove = past === "slot-moved";
+  const before: Fault = {
+    ...moment,
+    atMs: QUIET_START_MS + schedule.timeoutMs,
+    kind: isMove ? "slot-move" : "node-deleted",
+  };
+  // Long after, so that no second slot and no unread message is left of it.
+  const { msgwaitMs } = deriveTiming(schedule);
+  const after = { ...fault, atMs: fault.atMs + 3 * msgwaitMs + 120_000 };
+  const rollouts = othersThan(fault.node, schedule).map((node, index): Fault => ({
+    atMs: after.atMs + 1_000 + 5_000 * index,
+    kind: "rollout",
+    node,
+    forMs: 30_000,
+    detail: 0,
+  }));
+  return [before, after, ...(isMove ? rollouts : [])];
 }
 
 function loneFault(random: Random, schedule: Schedule): Fault {

@@ -222,8 +222,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: `${FENCING}/fencer-case.ts`,
-        find: "    (longest, { record }) => longerContract(longest, record),",
-        replace: "    (longest) => longest,",
+        find: "    boots.map(({ record }) => record),",
+        replace: "    boots.slice(0, 0).map(({ record }) => record),",
       },
     ],
     hint: { pattern: "last-gasp", weights: { "contract-shorter": 30 }, promise: "rough" },
@@ -652,6 +652,32 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     hint: { weights: { "slot-move": 20, "network-cut": 15, request: 15 }, promise: "rough" },
+  },
+  {
+    name: "what-stands-in-another-slot-counts-for-ever",
+    says: "a slot that the node has left forbids Bounded until somebody else uses it",
+    patches: [
+      {
+        file: `${FENCING}/end-of-life.ts`,
+        find: "    (beatOnSince(other, boot) || isLeftBehind(fence, other.nodeID, record, boot))",
+        replace:
+          "    (beatOnSince(other, boot) || isLeftBehind(fence, other.nodeID, record, boot)) &&\n    readMs < 0",
+      },
+    ],
+    hint: { past: "slot-moved", promise: "lone" },
+  },
+  {
+    name: "a-left-slot-counts-for-who-did-not-see-it-left",
+    says: "a fencer that starts after the silence has not seen the node move on, and never proves anything",
+    patches: [
+      {
+        file: `${FENCING}/end-of-life.ts`,
+        find: "    (beatOnSince(other, boot) || isLeftBehind(fence, other.nodeID, record, boot))",
+        replace:
+          "    (beatOnSince(other, boot) || (isLeftBehind(fence, other.nodeID, record, boot) && readMs < 0))",
+      },
+    ],
+    hint: { past: "slot-moved", promise: "lone" },
   },
   {
     name: "bounded-accepts-an-unarmed-target",

@@ -63,7 +63,9 @@ export const UNMET_CONDITIONS: Readonly<Record<MissingCode, UnmetCondition>> = {
     rows: ["Bounded"],
     earliest: "by-hand",
     reading: "device",
-    remedy: "Two slots hold one node: power off the machine that is not the Node.",
+    remedy:
+      "Wait for M: a slot that nobody holds and that stands still counts no more. If it stays, see " +
+      "'kubectl get sbdnodes': only one may name the node. If something beats there, power that machine off.",
   },
   NOT_ARMED: {
     rows: ["Bounded"],

@@ -27,7 +27,7 @@ export type ManualConfirmation = {
   readonly at: string;
 };
 
-/** Consistent GETs of the Node and a LIST of the SBDNodes that name it. */
+/** Consistent reads of the Node and of all SBDNodes. */
 export type NodeReading = {
   readonly startedMs: number;
   readonly endedMs: number;
@@ -42,7 +42,10 @@ export type NodeReading = {
   readonly machineIDs: readonly string[];
   /** The remediation taint stands with effect NoExecute. */
   readonly noExecute: boolean;
+  /** Those that name it. */
   readonly sbdNodes: readonly SBDNodeReading[];
+  /** The slots that any SBDNode of the same SBDConfigs holds, also one that is being deleted. */
+  readonly heldNodeIDs: readonly number[];
 };
 
 export type SBDNodeReading = {

@@ -1,7 +1,7 @@
 import type { BootSighting } from "../observation/boot-sighting.ts";
 import { recordIn, sameFenceSlot, type SlotSighting } from "../observation/sightings.ts";
 import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
-import { msgwaitArithmetic } from "../timing/contract.ts";
+import { longestTiming, msgwaitArithmetic } from "../timing/contract.ts";
 import type { Lack } from "./evidence.ts";
 import { addressedBoot, countFromMs, type FenceCase } from "./fence-case.ts";
 
@@ -66,7 +66,7 @@ function lacksArming(fence: FenceCase): Lack[] {
       nodeID !== target.nodeID &&
       held !== null &&
       (held.nodeName === target.nodeName || held.bootID === message.record.targetBootID) &&
-      !wasLeft(fence, other, boot)
+      !isOfThePast(fence, other, boot)
     ) {
       lacks.push(["OTHER_SLOT", `slot ${nodeID} holds the same node or boot`]);
     }
@@ -75,23 +75,42 @@ function lacksArming(fence: FenceCase): Lack[] {
 }
 
 /**
- * What stands there is of the past: it has not changed for M, by a read begun after M, and the addressed
- * boot was seen to beat on in its own slot since. Whoever lived by that slot has moved on or is dead: it
- * could have had no good pass, and no vouch while the request stands. That no SBDNode of the node holds the
- * slot is asked besides (`SBDNODE`). What cannot be read may have changed unseen.
+ * What stands in the other slot is of the past: it has not changed for M, by a read begun after M, and the node
+ * does not live by it any more. That no SBDNode of the node holds that slot is asked besides (`SBDNODE`). What
+ * cannot be read may have changed unseen.
  */
-function wasLeft(
-  { sightings, timing }: FenceCase,
-  other: SlotSighting,
-  { moved }: BootSighting,
-): boolean {
-  const readMs = sightings.heartbeatsRead?.startedMs ?? -Infinity;
+function isOfThePast(fence: FenceCase, other: SlotSighting, boot: BootSighting): boolean {
+  const record = recordIn(other);
+  const readMs = fence.sightings.heartbeatsRead?.startedMs ?? -Infinity;
   return (
-    other.slot.kind === "heartbeat" &&
-    readMs - other.shownMs >= timing.msgwaitMs &&
-    moved !== null &&
-    moved.fromMs > other.shownMs
+    record !== null &&
+    readMs - other.shownMs >= longestTiming(fence.timing, [record]).msgwaitMs &&
+    (beatOnSince(other, boot) || isLeftBehind(fence, other.nodeID, record, boot))
   );
+}
+
+/**
+ * The addressed boot was seen to beat on in its own slot since. Whoever lived by the other one has moved on
+ * or is dead: it could have had no good pass, and no vouch while the request stands.
+ */
+function beatOnSince(other: SlotSighting, { moved }: BootSighting): boolean {
+  return moved !== null && moved.fromMs > other.shownMs;
+}
+
+/**
+ * No SBDNode at all holds the other slot, so no agent is to beat there; a fencer that was not there to see
+ * when it was left may watch it for M and see nothing. Of the addressed boot itself it must also hold an
+ * earlier uptime: then its agent has moved here from there.
+ */
+function isLeftBehind(
+  { node }: FenceCase,
+  nodeID: number,
+  record: HeartbeatRecord,
+  boot: BootSighting,
+): boolean {
+  const isFree = node?.last.heldNodeIDs.includes(nodeID) === false;
+  const isAnotherBoot = record.bootID !== boot.record.bootID;
+  return isFree && (isAnotherBoot || record.uptimeMs < boot.record.uptimeMs);
 }
 
 function lacksWitness(fence: FenceCase): Lack[] {

@@ -1,11 +1,4 @@
-import {
-  deriveTiming,
-  longerContract,
-  TIMEOUT_MS_MAX,
-  WATCHDOG_MS_MAX,
-  type Timing,
-  type TimingContract,
-} from "../timing/contract.ts";
+import { longestTiming, type Timing } from "../timing/contract.ts";
 import type { FenceCase } from "./fence-case.ts";
 import type { FencerState, OpenRequest } from "./fencer-state.ts";
 
@@ -38,12 +31,8 @@ export function fenceCase(
 export function targetTiming(state: FencerState): Timing {
   const { contract, target } = state.config;
   const boots = state.sightings.heartbeats.get(target.nodeID)?.boots ?? [];
-  const longer = boots.reduce<TimingContract>(
-    (longest, { record }) => longerContract(longest, record),
+  return longestTiming(
     contract,
+    boots.map(({ record }) => record),
   );
-  return deriveTiming({
-    timeoutMs: Math.min(longer.timeoutMs, TIMEOUT_MS_MAX),
-    watchdogMs: Math.min(longer.watchdogMs, WATCHDOG_MS_MAX),
-  });
 }

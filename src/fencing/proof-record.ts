@@ -21,7 +21,7 @@ export type ProofRecord = {
 };
 
 /** Of the record's form. A judge that asks for more than a record holds refuses it. */
-export const PROOF_RECORD_VERSION = 1;
+export const PROOF_RECORD_VERSION = 2;
 
 /** Thrown for a record that is none, or of another version. */
 export class ProofRecordError extends Error {

@@ -87,6 +87,18 @@ export function longerContract(a: TimingContract, b: TimingContract): TimingCont
   };
 }
 
+/** By the longest that any agent may live by, as far as a contract may say it. */
+export function longestTiming(first: TimingContract, others: readonly TimingContract[]): Timing {
+  const { timeoutMs, watchdogMs } = others.reduce<TimingContract>(
+    (longest, other) => longerContract(longest, other),
+    first,
+  );
+  return deriveTiming({
+    timeoutMs: Math.min(timeoutMs, TIMEOUT_MS_MAX),
+    watchdogMs: Math.min(watchdogMs, WATCHDOG_MS_MAX),
+  });
+}
+
 /** W where the administrator names none: half of T, whole seconds, within what drivers take. */
 export function defaultWatchdogMs(timeoutMs: number): number {
   const halfSeconds = Math.round(timeoutMs / 2_000);

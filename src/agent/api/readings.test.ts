@@ -69,15 +69,27 @@ const node = (effect: string): KubeObject => ({
 
 test("a Node tells its UID, its kubelet's boot and whether our taint keeps pods away", () => {
   const machineIDs = ["4c4c4544004235108056b4c04f4e5a32"];
-  const none = { nodeUID: "node-1", bootID: BOOT_ID, machineIDs, noExecute: false, sbdNodes: [] };
+  const none = {
+    nodeUID: "node-1",
+    bootID: BOOT_ID,
+    machineIDs,
+    noExecute: false,
+    sbdNodes: [],
+    heldNodeIDs: [],
+  };
   assert.deepEqual(nodeReading(node("NoSchedule"), [], "worker-1"), none);
   assert.equal(nodeReading(node("NoExecute"), [], "worker-1").noExecute, true);
   assert.equal(nodeReading(null, [], "worker-1").nodeUID, null);
 });
 
-const sbdNode = (nodeName: string, nodeID: number, status: object): KubeObject => ({
+const sbdNode = (
+  nodeName: string,
+  nodeID: number,
+  status: object,
+  configName = "config",
+): KubeObject => ({
   metadata: { name: `config-${nodeID}` },
-  spec: { nodeName, nodeID },
+  spec: { nodeName, nodeID, configName },
   status,
 });
 
@@ -91,4 +103,13 @@ test("every SBDNode of the node is told, and what its agent says of itself", () 
     { name: "config-1", nodeID: 1, leaving: true, unarmedBootID: "" },
     { name: "config-3", nodeID: 3, leaving: false, unarmedBootID: BOOT_ID },
   ]);
+});
+
+test("a slot counts as held by whichever SBDNode of the node's own SBDConfig names it", () => {
+  const nodes = [
+    sbdNode("worker-1", 1, {}),
+    sbdNode("worker-2", 2, {}),
+    sbdNode("worker-9", 9, {}, "another"),
+  ];
+  assert.deepEqual(nodeReading(null, nodes, "worker-1").heldNodeIDs, [1, 2]);
 });

@@ -25,6 +25,8 @@ export function nodeReading(
   sbdNodes: readonly KubeObject[],
   nodeName: string,
 ): Answer<NodeReading> {
+  const own = sbdNodes.filter((sbdNode) => textAt(sbdNode, "spec", "nodeName") === nodeName);
+  const configs = new Set(own.map(configNameOf));
   return {
     nodeUID: node?.metadata.uid ?? null,
     bootID: textAt(node, "status", "nodeInfo", "bootID"),
@@ -35,16 +37,23 @@ export function nodeReading(
       (taint) =>
         textAt(taint, "key") === REMEDIATION_TAINT_KEY && textAt(taint, "effect") === "NoExecute",
     ),
-    sbdNodes: sbdNodes
-      .filter((sbdNode) => textAt(sbdNode, "spec", "nodeName") === nodeName)
-      .map((sbdNode) => ({
-        name: sbdNode.metadata.name ?? "",
-        nodeID: Number(fieldAt(sbdNode, "spec", "nodeID")),
-        leaving: fieldAt(sbdNode, "status", "leaving") === true,
-        unarmedBootID:
-          fieldAt(sbdNode, "status", "armed") === false ? textAt(sbdNode, "status", "bootID") : "",
-      })),
+    sbdNodes: own.map((sbdNode) => ({
+      name: sbdNode.metadata.name ?? "",
+      nodeID: nodeIDOf(sbdNode),
+      leaving: fieldAt(sbdNode, "status", "leaving") === true,
+      unarmedBootID:
+        fieldAt(sbdNode, "status", "armed") === false ? textAt(sbdNode, "status", "bootID") : "",
+    })),
+    heldNodeIDs: sbdNodes.filter((sbdNode) => configs.has(configNameOf(sbdNode))).map(nodeIDOf),
   };
+}
+
+function configNameOf(sbdNode: KubeObject): string {
+  return textAt(sbdNode, "spec", "configName");
+}
+
+function nodeIDOf(sbdNode: KubeObject): number {
+  return Number(fieldAt(sbdNode, "spec", "nodeID"));
 }
 
 function whyNotGranted(request: KubeObject, uid: string, agent: string): string {

@@ -19,7 +19,7 @@ import { createTroubleLog } from "./trouble-log.ts";
 
 const CRDS = fileURLToPath(new URL("../../../deploy/base/crds/", import.meta.url));
 const REF = { name: "request", namespace: "default" };
-const RECORD = { version: 1, by: "a", clock: { rawMs: 1, wallMs: 2 }, grounds: null } as const;
+const RECORD = { version: 2, by: "a", clock: { rawMs: 1, wallMs: 2 }, grounds: null } as const;
 const EVIDENCE: Evidence = { kind: "Acknowledged", bootID: BOOT_ID, detail: "it said so" };
 
 let server: ApiServer;

@@ -21,7 +21,14 @@ const ORDER: FenceOrder = {
   pausableNodes: "Accept",
 };
 const GRANTED = { granted: true, detail: "", epoch: 0, confirmation: null };
-const NODE = { nodeUID: "node-1", bootID: BOOT, machineIDs: [], noExecute: false, sbdNodes: [] };
+const NODE = {
+  nodeUID: "node-1",
+  bootID: BOOT,
+  machineIDs: [],
+  noExecute: false,
+  sbdNodes: [],
+  heldNodeIDs: [],
+};
 const TARGET: HeartbeatSlot = {
   kind: "heartbeat",
   record: {

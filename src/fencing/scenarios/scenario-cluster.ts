@@ -1,3 +1,4 @@
+import { SBD_MAX_NODES } from "../../protocol/message.ts";
 import type { ManualConfirmation, NodeReading, RequestReading } from "../authority.ts";
 
 /** What the API server would answer: one target Node, its SBDNodes, and the requests for it. */
@@ -15,6 +16,8 @@ export type ScenarioCluster = {
   /** What the kubelet tells of its machine. */
   machineIDs: readonly string[];
   sbdNodes: readonly number[];
+  /** Slots that no SBDNode holds; every other one is held. */
+  free: readonly number[];
   leaving: readonly number[];
   /** The boot of which its SBDNode says that it runs unarmed. */
   unarmedBootID: string;
@@ -37,6 +40,7 @@ export function createScenarioCluster(): ScenarioCluster {
     bootID: "A",
     machineIDs: [],
     sbdNodes: [2],
+    free: [],
     leaving: [],
     unarmedBootID: "",
     noExecute: false,
@@ -77,5 +81,8 @@ export function readNode(cluster: ScenarioCluster): Omit<NodeReading, "startedMs
       leaving: cluster.leaving.includes(nodeID),
       unarmedBootID: cluster.unarmedBootID,
     })),
+    heldNodeIDs: EVERY_SLOT.filter((nodeID) => !cluster.free.includes(nodeID)),
   };
 }
+
+const EVERY_SLOT = Array.from({ length: SBD_MAX_NODES }, (_, index) => index + 1);

@@ -255,6 +255,7 @@ export function createScenarioPlay(): ScenarioPlay {
     const uid = line.value("uid");
     cluster.nodeUID = uid === null ? cluster.nodeUID : uid === "none" ? null : uid;
     cluster.sbdNodes = line.numbersOf("sbdnodes") ?? cluster.sbdNodes;
+    cluster.free = line.numbersOf("free") ?? cluster.free;
     cluster.leaving = line.numbersOf("leaving") ?? cluster.leaving;
     cluster.unarmedBootID = line.value("unarmed") ?? cluster.unarmedBootID;
     cluster.noExecute = onOff(line.value("taint"), cluster.noExecute);
