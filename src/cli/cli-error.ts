@@ -18,6 +18,7 @@ export const CLI_ERRORS = {
   NO_SUCH_REQUEST: [EXIT_CODE.failed, "there is no such SBDRemediation, and no record of one"],
   NOT_FENCABLE: [EXIT_CODE.refused, "no message can be addressed to that node"],
   NOT_PROVEN: [EXIT_CODE.refused, "the death is not proven"],
+  NOT_BACK: [EXIT_CODE.failed, "the node was proven dead and has not come back in time"],
   NOT_VERIFIED: [EXIT_CODE.refused, "the report's proof does not follow from what it records"],
   NOT_WRITTEN: [EXIT_CODE.failed, "the message was not read back as written"],
   FINDINGS: [EXIT_CODE.failed, "something was found that would hinder a fencing"],

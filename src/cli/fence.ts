@@ -1,5 +1,7 @@
 import { API_VERSION } from "../api/group.ts";
 import { SBD_REMEDIATION } from "../api/sbd-remediation.ts";
+import type { KubeClient } from "../kube/kube-client.ts";
+import type { KubeObject } from "../kube/kube-object.ts";
 import { resourceTypeOf } from "../kube/resource-type.ts";
 import { createObject } from "../kube/write-objects.ts";
 import { CliError } from "./cli-error.ts";
@@ -34,23 +36,31 @@ export async function fenceNode(options: FenceOptions, terminal: Terminal): Prom
         nodeName,
       );
     }
-    const created = await createObject(client, resourceTypeOf(SBD_REMEDIATION), {
-      apiVersion: API_VERSION,
-      kind: "SBDRemediation",
-      metadata: { generateName: `${nodeName}-`, namespace },
-      spec: { nodeName },
-    });
-    if (created.kind !== "done") {
-      const todo = created.kind === "refused" ? MAY_FENCE : "Run the command again.";
-      throw new CliError("API", `No request was made: ${created.message}. ${todo}`);
-    }
-    const about = `${namespace}/${created.object.metadata.name}`;
+    const { metadata } = await requestFencing(client, nodeName, namespace);
+    const about = `${namespace}/${metadata.name}`;
     terminal.note(
       `Request ${about} is made; it goes on without this command, and keeps pods off the node until ` +
         `'sbdctl clear ${nodeName}' deletes it.`,
     );
     await followFencing({ about, watch: options.wait }, terminal, () => viewCluster(client));
   });
+}
+
+/** Makes the request. @throws {CliError} `API` */
+export async function requestFencing(
+  client: KubeClient,
+  nodeName: string,
+  namespace: string,
+): Promise<KubeObject> {
+  const created = await createObject(client, resourceTypeOf(SBD_REMEDIATION), {
+    apiVersion: API_VERSION,
+    kind: "SBDRemediation",
+    metadata: { generateName: `${nodeName}-`, namespace },
+    spec: { nodeName },
+  });
+  if (created.kind === "done") return created.object;
+  const todo = created.kind === "refused" ? MAY_FENCE : "Run the command again.";
+  throw new CliError("API", `No request was made: ${created.message}. ${todo}`);
 }
 
 /** A request for a node without a slot would fail; a second one for the same node adds nothing. */

@@ -5,6 +5,7 @@ import type { OnStorageLoss } from "../protocol/device-header.ts";
 import { CliError } from "./cli-error.ts";
 import { addClusterCommands } from "./cluster-commands.ts";
 import { addFenceCommands } from "./fence-commands.ts";
+import { addDrillCommand } from "./drill-commands.ts";
 import { EXIT_CODE_HELP } from "./exit-code.ts";
 import { addHostCommands } from "./host-commands.ts";
 import { initDevice } from "./device-init.ts";
@@ -48,6 +49,7 @@ export function createProgram(name: string): Command {
   );
   addViewCommands(program);
   addClusterCommands(program);
+  addDrillCommand(program);
   addHostCommands(program);
   addShellCommands(program);
   return program;

@@ -48,7 +48,10 @@ export async function showReport(options: ReportOptions, terminal: Terminal): Pr
   });
 }
 
-function reportOf(place: Parameters<typeof makeReport>[0], past: PastFencing): FencingReport {
+export function reportOf(
+  place: Parameters<typeof makeReport>[0],
+  past: PastFencing,
+): FencingReport {
   try {
     return makeReport(place, past);
   } catch (error) {

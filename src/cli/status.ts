@@ -72,7 +72,7 @@ export type StatusDocument = {
 };
 
 /** A leader that has renewed within this leads. */
-const LEASE_ALIVE_MS = 30_000;
+export const LEASE_ALIVE_MS = 30_000;
 
 /** `sbdctl status`. @throws {CliError} `API` */
 export async function showStatus(
