@@ -29,7 +29,7 @@ const WATCHDOG_SECONDS = 10;
 const repository = join(import.meta.dirname, "../..");
 
 /** Emulated machines start pods slowly, and pull no image. */
-const STEP_BOUND_MS = 180_000;
+const STEP_BOUND_MS = 300_000;
 const ARMED_BOUND_MS = 300_000;
 
 /** A real cluster on which sbd-operator was installed as its documentation says. */

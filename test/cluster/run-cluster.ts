@@ -184,7 +184,7 @@ async function keepWhatTells(rig: Rig, kept: string, timeline: readonly string[]
         'tail -n 400 /var/log/kubelet.log; tail -n 100 /var/log/containerd.log; for log in /var/log/pods/*/*/*.log; do echo "== $log"; tail -n 80 "$log"; done';
       const output = await machines
         .guest(name)
-        .tryShell(script, 20_000)
+        .tryShell(script, 60_000)
         .then((it) => it.output, String);
       writeFileSync(join(kept, `${name}.log`), output);
     }
