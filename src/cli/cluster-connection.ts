@@ -1,5 +1,6 @@
 import { createKubeClient, type KubeClient } from "../kube/kube-client.ts";
-import { KubeConfigError, loadUserKubeConfig } from "../kube/kube-config.ts";
+import { KubeConfigError } from "../kube/kube-access.ts";
+import { loadUserKubeConfig } from "../kube/kube-config.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import { CliError } from "./cli-error.ts";
 
@@ -17,7 +18,7 @@ export async function withCluster<Result>(
   refused: string,
   use: (connection: ClusterConnection) => Promise<Result>,
 ): Promise<Result> {
-  const connection = connect(context);
+  const connection = await connect(context);
   try {
     return await use(connection);
   } catch (error) {
@@ -27,11 +28,10 @@ export async function withCluster<Result>(
   }
 }
 
-function connect(context: string | null): ClusterConnection {
+async function connect(context: string | null): Promise<ClusterConnection> {
   try {
-    const config = loadUserKubeConfig(process.env, context);
-    const server = new URL(config.getCurrentCluster()?.server ?? "");
-    return { client: createKubeClient(config, "sbdctl"), server: server.origin };
+    const access = await loadUserKubeConfig(process.env, context);
+    return { client: createKubeClient(access, "sbdctl"), server: access.server.origin };
   } catch (error) {
     throw error instanceof KubeConfigError ? new CliError("API", error.message) : error;
   }

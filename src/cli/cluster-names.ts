@@ -11,7 +11,7 @@ import { resourceTypeOf } from "../kube/resource-type.ts";
  * @throws {KubeConfigError | KubeError}
  */
 export async function sbdNodeNames(timeoutMs: number): Promise<readonly string[]> {
-  const client = createKubeClient(loadUserKubeConfig(process.env, null), "sbdctl");
+  const client = createKubeClient(await loadUserKubeConfig(process.env, null), "sbdctl");
   try {
     const { items } = await listObjects(client, resourceTypeOf(SBD_NODE), { timeoutMs });
     return items.map((item) => textAt(item, "spec", "nodeName")).toSorted();

@@ -14,7 +14,7 @@ import { OUT_OF_SERVICE_TAINT, REMEDIATION_TAINT_KEY } from "../api/remediation-
 import { SBD_REMEDIATION } from "../api/sbd-remediation.ts";
 import { SBD_REMEDIATION_TEMPLATE } from "../api/sbd-remediation-template.ts";
 import { createKubeClient, type KubeClient } from "../kube/kube-client.ts";
-import { loadKubeConfig } from "../kube/kube-config.ts";
+import { kubeConfigAccess } from "../kube/kube-config-file.ts";
 import { fieldAt, listAt, textAt, type KubeObject } from "../kube/kube-object.ts";
 import { getObject, listObjects } from "../kube/read-objects.ts";
 import { NODES, PODS, resourceTypeOf, VOLUME_ATTACHMENTS } from "../kube/resource-type.ts";
@@ -52,8 +52,8 @@ export function runStandInControllers(
   workload: Workload,
   healthCheck: { readonly enabled: () => boolean },
 ): StandInControllers {
-  const config = loadKubeConfig({ KUBECONFIG: kubeconfig });
-  const client = createKubeClient(config, "stand-in-controllers");
+  const access = kubeConfigAccess([kubeconfig], "of the demo");
+  const client = createKubeClient(access, "stand-in-controllers");
   const heard = new Map<string, { readonly heartbeat: string; readonly atMs: number }>();
   const readySince = new Map<string, number>();
   let closed = false;

@@ -22,7 +22,7 @@ const SYNC_EVERY_MS = 250;
 const REQUEST_TIMEOUT_MS = 2_000;
 
 async function main(nodeName: string, bootID: string): Promise<void> {
-  const client = createKubeClient(loadKubeConfig(process.env), `kubelet/${nodeName}`);
+  const client = createKubeClient(await loadKubeConfig(process.env), `kubelet/${nodeName}`);
   const running = new Map<string, ChildProcess>();
   for (;;) {
     try {

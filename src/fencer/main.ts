@@ -2,10 +2,10 @@
  * The fencer of `fencerPlacement: Operator`: one process in an unprivileged pod. It holds no watchdog,
  * so what an agent keeps apart from Kubernetes traffic need not be kept apart here.
  */
-import { createLineLogger } from "../program/line-logger.ts";
+import { createLineLogger, type LineLogger } from "../program/line-logger.ts";
 import { createKubeClient } from "../kube/kube-client.ts";
 import { loadKubeConfig } from "../kube/kube-config.ts";
-import { readFencerOptions } from "./fencer-options.ts";
+import { readFencerOptions, type FencerOptions } from "./fencer-options.ts";
 import { runFencer } from "./fencer-process.ts";
 
 const STANDARD_OUTPUT = 1;
@@ -19,21 +19,28 @@ export function runFencerProgram(args: readonly string[]): void {
     logger.flush();
     process.exit(code);
   };
-  try {
-    const client = createKubeClient(loadKubeConfig(process.env), `sbd-fencer/${options.podName}`);
-    logger.log("info", "starting", { config: options.configName, device: options.devicePath });
-    const fencer = runFencer(client, options, logger, () => end(1));
-    const stop = async (): Promise<void> => {
-      await Promise.race([
-        fencer.stop(),
-        new Promise((resolve) => setTimeout(resolve, STOP_WITHIN_MS)),
-      ]);
-      end(0);
-    };
-    process.once("SIGTERM", () => void stop());
-    process.once("SIGINT", () => void stop());
-  } catch (error) {
+  void start(options, logger, end).catch((error: unknown) => {
     logger.log("fatal", error instanceof Error ? error.message : String(error));
     end(1);
-  }
+  });
+}
+
+async function start(
+  options: FencerOptions,
+  logger: LineLogger,
+  end: (code: number) => never,
+): Promise<void> {
+  const access = await loadKubeConfig(process.env);
+  const client = createKubeClient(access, `sbd-fencer/${options.podName}`);
+  logger.log("info", "starting", { config: options.configName, device: options.devicePath });
+  const fencer = runFencer(client, options, logger, () => end(1));
+  const stop = async (): Promise<void> => {
+    await Promise.race([
+      fencer.stop(),
+      new Promise((resolve) => setTimeout(resolve, STOP_WITHIN_MS)),
+    ]);
+    end(0);
+  };
+  process.once("SIGTERM", () => void stop());
+  process.once("SIGINT", () => void stop());
 }

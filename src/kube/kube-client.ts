@@ -1,9 +1,9 @@
-import http from "node:http";
-import https from "node:https";
+import type { Dispatcher } from "undici";
 
-import type { KubeConfig } from "@kubernetes/client-node";
-
+import { createConnections, REQUESTS_AT_ONCE } from "./connections.ts";
+import type { KubeAccess } from "./kube-access.ts";
 import { codeOfStatus, KubeError } from "./kube-error.ts";
+import { createTurns } from "./turns.ts";
 
 export type Query = Readonly<Record<string, string>>;
 
@@ -18,8 +18,13 @@ export type KubeRequest = {
 } & RequestLimits;
 
 export type RequestLimits = {
-  /** For the whole exchange; `REQUEST_TIMEOUT_MS` where left out. */
+  /**
+   * For the whole exchange, from when its turn has come; `REQUEST_TIMEOUT_MS` where left out. Whoever
+   * waits for a turn waits for exchanges with a deadline each.
+   */
   readonly timeoutMs?: number;
+  /** Goes before all that waits for its turn and is not: a node's life or a proof depends on it. */
+  readonly isUrgent?: boolean;
   readonly signal?: AbortSignal;
 };
 
@@ -55,92 +60,83 @@ export const REQUEST_TIMEOUT_MS = 10_000;
 /** An answer beyond this is none of ours: 5000 nodes are about 60 MB. */
 const ANSWER_BYTES_MAX = 256 << 20;
 const ERROR_TEXT_MAX = 1_000;
-const IDLE_CONNECTIONS_MAX = 4;
 
-/**
- * The API server over HTTP/1.1. The official client knows kubeconfigs, certificates and tokens, and
- * is asked for them before each request, so that a rotated token counts. Its requests are not used:
- * version 2.0.1 opens a TLS connection for each, and decodes what nobody looks at.
- */
-export function createKubeClient(config: KubeConfig, userAgent: string): KubeClient {
-  const cluster = config.getCurrentCluster();
-  if (cluster === null) {
-    throw new TypeError("Cannot make a client as the kubeconfig has no current cluster");
-  }
-  const server = new URL(cluster.server);
-  const isPlain = server.protocol === "http:";
-  const proxied = cluster.proxyUrl !== undefined && cluster.proxyUrl !== "";
-  const settings = { keepAlive: true, maxFreeSockets: IDLE_CONNECTIONS_MAX };
-  const agent = isPlain ? new http.Agent(settings) : new https.Agent(settings);
+/** The API server over a bounded number of connections that are kept alive, and one more a watch. */
+export function createKubeClient(access: KubeAccess, userAgent: string): KubeClient {
+  const connections = createConnections(access);
+  const turns = createTurns(REQUESTS_AT_ONCE);
+  const root = access.server.pathname.replace(/\/$/, "");
 
   async function open(
     request: KubeRequest,
-    onTimeout: { readonly signal: AbortSignal },
-  ): Promise<http.IncomingMessage> {
-    const options: https.RequestOptions = { headers: {} };
-    await config.applyToHTTPSOptions(options);
-    const url = new URL(server);
-    url.pathname = `${server.pathname.replace(/\/$/, "")}${request.path}`;
-    url.search = new URLSearchParams(request.query).toString();
-    const text = request.body === undefined ? undefined : JSON.stringify(request.body);
-    options.method = request.method;
-    options.agent = proxied ? (options.agent as https.Agent) : agent;
-    options.signal = onTimeout.signal;
-    options.headers = {
-      ...(options.headers as http.OutgoingHttpHeaders),
-      accept: "application/json",
-      "user-agent": userAgent,
-      ...(text === undefined
-        ? {}
-        : {
-            "content-type": request.contentType ?? "application/json",
-            "content-length": Buffer.byteLength(text),
-          }),
-    };
-    const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
-    const sent = (isPlain ? http : https).request(url, options, resolve);
-    sent.on("error", reject);
-    sent.end(text);
-    return await promise;
-  }
-
-  /** Others may have gone the same way as the one that failed, and would each cost a timeout. */
-  function dropIdle(): void {
-    for (const socket of Object.values(agent.freeSockets).flat()) {
-      socket?.destroy();
-    }
+    limits: Limits,
+    use: "request" | "stream",
+  ): Promise<Dispatcher.ResponseData> {
+    const { tls, headers } = await access.credentials();
+    const query = new URLSearchParams(request.query).toString();
+    const response = await connections.over(tls, use).request({
+      origin: access.server.origin,
+      method: request.method,
+      path: `${root}${request.path}${query === "" ? "" : `?${query}`}`,
+      headers: {
+        ...headers,
+        accept: "application/json",
+        "user-agent": userAgent,
+        ...(request.body === undefined
+          ? {}
+          : { "content-type": request.contentType ?? "application/json" }),
+      },
+      ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+      signal: limits.signal,
+    });
+    connections.answered();
+    return response;
   }
 
   function failure(error: unknown, request: KubeRequest, limits: Limits): KubeError {
-    dropIdle();
-    return asKubeError(error, request, limits);
+    if (limits.timedOut) connections.distrust(limits.startedMs);
+    return error instanceof KubeError ? error : asKubeError(error, request, limits);
+  }
+
+  async function exchange(request: KubeRequest): Promise<unknown> {
+    const limits = startLimits(request);
+    try {
+      const response = await open(request, limits, "request");
+      const text = await readAll(response);
+      const status = response.statusCode;
+      if (status < 200 || status > 299) {
+        throw refusal(response, text, request);
+      }
+      return parse(text, request);
+    } catch (error) {
+      throw failure(error, request, limits);
+    } finally {
+      limits.end();
+    }
   }
 
   return {
     async request(request) {
-      const limits = startLimits(request);
+      const { isUrgent = false, signal = NEVER } = request;
+      let done: () => void;
       try {
-        const response = await open(request, limits);
-        const text = await readAll(response);
-        const status = response.statusCode ?? 0;
-        if (status < 200 || status > 299) {
-          throw refusal(status, response.headers, text, request);
-        }
-        return parse(text, request);
-      } catch (error) {
-        throw error instanceof KubeError ? error : failure(error, request, limits);
+        done = await turns.take(isUrgent, signal);
+      } catch (cause) {
+        throw new KubeError("ABORTED", `${request.method} ${request.path}: given up`, { cause });
+      }
+      try {
+        return await exchange(request);
       } finally {
-        limits.end();
+        done();
       }
     },
     async stream(path, query, { silenceMs, ...rest }) {
       const request: KubeRequest = { method: "GET", path, query, ...rest };
       const limits = startLimits(request);
       try {
-        const response = await open(request, limits);
-        const status = response.statusCode ?? 0;
-        if (status !== 200) {
-          throw refusal(status, response.headers, await readAll(response), request);
+        const response = await open(request, limits, "stream");
+        if (response.statusCode !== 200) {
+          throw refusal(response, await readAll(response), request);
         }
         limits.restart(silenceMs);
         const lines = linesOf(response, () => limits.restart(silenceMs));
@@ -152,24 +148,27 @@ export function createKubeClient(config: KubeConfig, userAgent: string): KubeCli
           ),
           close() {
             limits.end();
-            response.destroy();
+            response.body.on("error", () => {}).destroy();
           },
         };
       } catch (error) {
         limits.end();
-        throw error instanceof KubeError ? error : failure(error, request, limits);
+        throw failure(error, request, limits);
       }
     },
     close() {
-      agent.destroy();
+      connections.close();
     },
   };
 }
+
+const NEVER = new AbortController().signal;
 
 type Limits = {
   readonly signal: AbortSignal;
   readonly timedOut: boolean;
   readonly timeoutMs: number;
+  readonly startedMs: number;
   restart(timeoutMs: number): void;
   end(): void;
 };
@@ -179,10 +178,12 @@ function startLimits({ timeoutMs = REQUEST_TIMEOUT_MS, signal }: RequestLimits):
   const abort = (): void => controller.abort();
   let timedOut = false;
   let current = timeoutMs;
+  let startedMs = performance.now();
   let timer: NodeJS.Timeout | undefined;
   const restart = (ms: number): void => {
     clearTimeout(timer);
     current = ms;
+    startedMs = performance.now();
     timer = setTimeout(() => {
       timedOut = true;
       abort();
@@ -201,6 +202,9 @@ function startLimits({ timeoutMs = REQUEST_TIMEOUT_MS, signal }: RequestLimits):
     get timeoutMs() {
       return current;
     },
+    get startedMs() {
+      return startedMs;
+    },
     restart,
     end() {
       clearTimeout(timer);
@@ -209,10 +213,10 @@ function startLimits({ timeoutMs = REQUEST_TIMEOUT_MS, signal }: RequestLimits):
   };
 }
 
-async function readAll(response: http.IncomingMessage): Promise<string> {
+async function readAll({ body }: Dispatcher.ResponseData): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
+  for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > ANSWER_BYTES_MAX) {
       throw new KubeError("BAD_ANSWER", `The API server's answer is longer than ${bytes} bytes`);
@@ -223,12 +227,12 @@ async function readAll(response: http.IncomingMessage): Promise<string> {
 }
 
 async function* linesOf(
-  response: http.IncomingMessage,
+  { body }: Dispatcher.ResponseData,
   onData: () => void,
 ): AsyncGenerator<string, undefined> {
   const decoder = new TextDecoder();
   let rest = "";
-  for await (const chunk of response as AsyncIterable<Buffer>) {
+  for await (const chunk of body as AsyncIterable<Buffer>) {
     onData();
     const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
     rest = lines.pop() ?? "";
@@ -275,8 +279,7 @@ function asKubeError(error: unknown, { method, path }: KubeRequest, limits: Limi
 }
 
 function refusal(
-  status: number,
-  headers: http.IncomingHttpHeaders,
+  { statusCode: status, headers }: Dispatcher.ResponseData,
   text: string,
   { method, path }: KubeRequest,
 ): KubeError {

@@ -1,14 +1,8 @@
 import fs from "node:fs";
 import { delimiter, join } from "node:path";
 
-import { KubeConfig } from "@kubernetes/client-node";
-
-/** Thrown where there is no way to the API server. */
-export class KubeConfigError extends Error {
-  override readonly name = "KubeConfigError";
-}
-
-const TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+import { KubeConfigError, type KubeAccess } from "./kube-access.ts";
+import { hasServiceAccount, serviceAccountAccess } from "./service-account.ts";
 
 /**
  * Where the API server is and who we are: the file KUBECONFIG names, else the service account of the
@@ -17,18 +11,18 @@ const TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token";
  *
  * @throws {KubeConfigError}
  */
-export function loadKubeConfig(environment: NodeJS.ProcessEnv): KubeConfig {
+export async function loadKubeConfig(environment: NodeJS.ProcessEnv): Promise<KubeAccess> {
   const file = environment["KUBECONFIG"] ?? "";
   if (file !== "") {
-    return usable(readFiles([file], "that KUBECONFIG names"), file);
+    return await accessOfFiles([file], "that KUBECONFIG names", null);
   }
-  if (!isInPod(environment)) {
+  if (!hasServiceAccount(environment)) {
     throw new KubeConfigError(
       "KUBECONFIG is not set and this is no pod with a service account, so the API server is out of " +
         "reach. Set KUBECONFIG, or run in a pod with automountServiceAccountToken.",
     );
   }
-  return usable(ofPod(), "");
+  return serviceAccountAccess(environment);
 }
 
 /**
@@ -38,75 +32,36 @@ export function loadKubeConfig(environment: NodeJS.ProcessEnv): KubeConfig {
  * @param context one of the kubeconfig's; null: its current one
  * @throws {KubeConfigError}
  */
-export function loadUserKubeConfig(
+export async function loadUserKubeConfig(
   environment: NodeJS.ProcessEnv,
   context: string | null,
-): KubeConfig {
+): Promise<KubeAccess> {
   const named = (environment["KUBECONFIG"] ?? "").split(delimiter).filter((file) => file !== "");
   const home = join(environment["HOME"] ?? "/", ".kube", "config");
   const files = named.length > 0 ? named : [home].filter((file) => fs.existsSync(file));
-  if (files.length === 0 && !isInPod(environment)) {
+  if (files.length > 0) {
+    return await accessOfFiles(files, "as for kubectl", context);
+  }
+  if (!hasServiceAccount(environment)) {
     throw new KubeConfigError(
       `KUBECONFIG is not set, there is no ${home}, and this is no pod with a service account, so the ` +
         `API server is out of reach and nothing was done. Set KUBECONFIG, as for kubectl.`,
     );
   }
-  const config = files.length === 0 ? ofPod() : readFiles(files, "as for kubectl");
   if (context !== null) {
-    if (config.getContextObject(context) === null) {
-      throw new KubeConfigError(
-        `The kubeconfig ${files.join(", ")} has no context '${context}', so nothing was done. ` +
-          `See 'kubectl config get-contexts'.`,
-      );
-    }
-    config.setCurrentContext(context);
-  }
-  return usable(config, files.join(", "));
-}
-
-function readFiles(files: readonly string[], which: string): KubeConfig {
-  const config = new KubeConfig();
-  for (const [index, file] of files.entries()) {
-    try {
-      const next = new KubeConfig();
-      next.loadFromFile(file);
-      if (index === 0) {
-        config.loadFromOptions(next);
-      } else {
-        config.mergeConfig(next, (config.currentContext ?? "") !== "");
-      }
-    } catch (cause) {
-      throw new KubeConfigError(
-        `Cannot read the kubeconfig ${file} ${which} (${String(cause)}), so the API server is out of ` +
-          `reach. Mend the file or unset KUBECONFIG.`,
-        { cause },
-      );
-    }
-  }
-  return config;
-}
-
-function isInPod(environment: NodeJS.ProcessEnv): boolean {
-  return (environment["KUBERNETES_SERVICE_HOST"] ?? "") !== "" && fs.existsSync(TOKEN_FILE);
-}
-
-function ofPod(): KubeConfig {
-  const config = new KubeConfig();
-  config.loadFromCluster();
-  return config;
-}
-
-/** @param where the files it came from, empty for a pod's */
-function usable(config: KubeConfig, where: string): KubeConfig {
-  if (config.getCurrentCluster() === null) {
     throw new KubeConfigError(
-      `The kubeconfig${where === "" ? "" : ` ${where}`} has no current context that leads to a cluster, ` +
-        `so the API server is out of reach. Set current-context.`,
+      `There is no kubeconfig, so no context '${context}' either, and nothing was done. Set KUBECONFIG, ` +
+        `as for kubectl, or leave the context out to ask as the service account of this pod.`,
     );
   }
-  // The client refuses plain HTTP unless told that there is no certificate to look at.
-  config.clusters = config.clusters.map((cluster) =>
-    cluster.server.startsWith("http:") ? { ...cluster, skipTLSVerify: true } : cluster,
-  );
-  return config;
+  return serviceAccountAccess(environment);
+}
+
+async function accessOfFiles(
+  files: readonly string[],
+  which: string,
+  context: string | null,
+): Promise<KubeAccess> {
+  const { kubeConfigAccess } = await import("./kube-config-file.ts");
+  return kubeConfigAccess(files, which, context);
 }

@@ -7,7 +7,7 @@ import { SBD_NODE } from "../../src/api/sbd-node.ts";
 import { SBD_REMEDIATION } from "../../src/api/sbd-remediation.ts";
 import { createKubeClient } from "../../src/kube/kube-client.ts";
 import type { KubeClient } from "../../src/kube/kube-client.ts";
-import { loadKubeConfig } from "../../src/kube/kube-config.ts";
+import { kubeConfigAccess } from "../../src/kube/kube-config-file.ts";
 import { listAt, textAt } from "../../src/kube/kube-object.ts";
 import type { KubeObject } from "../../src/kube/kube-object.ts";
 import { DAEMON_SETS, JOBS, NODES, PODS, resourceTypeOf } from "../../src/kube/resource-type.ts";
@@ -59,7 +59,7 @@ export class RealCluster {
     this.#root = parts.root;
     this.kubectl = new Kubectl(parts.binaries.path("kubectl"), plane.adminKubeconfig);
     this.client = createKubeClient(
-      loadKubeConfig({ KUBECONFIG: plane.adminKubeconfig }),
+      kubeConfigAccess([plane.adminKubeconfig], "of the test"),
       "test-cluster",
     );
     this.chronicle = new Chronicle(this.client);

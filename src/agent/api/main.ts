@@ -5,7 +5,8 @@
 import { join } from "node:path";
 
 import { createKubeClient } from "../../kube/kube-client.ts";
-import { KubeConfigError, loadKubeConfig } from "../../kube/kube-config.ts";
+import { KubeConfigError } from "../../kube/kube-access.ts";
+import { loadKubeConfig } from "../../kube/kube-config.ts";
 import { STATE_DIRECTORY_DEFAULT } from "../../platform/host-state.ts";
 import { setNiceness, setOomScoreAdjustment } from "../../platform/realtime.ts";
 import { readAgentOptions, type AgentOptions } from "../shell/agent-options.ts";
@@ -59,7 +60,7 @@ export function runApiProcess(args: readonly string[]): void {
     },
     log: (level, message) => logger.log(level, message),
   });
-  followCluster(
+  void followCluster(
     options,
     logger,
     (message) => core.send(message),
@@ -78,14 +79,15 @@ function endWithTheCore(): void {
 }
 
 /** Without a way to the API server the numbers are served all the same. */
-function followCluster(
+async function followCluster(
   options: AgentOptions,
   logger: LineLogger,
   send: (message: ToCore) => void,
   found: (cluster: ClusterSide) => void,
-): void {
+): Promise<void> {
   try {
-    const client = createKubeClient(loadKubeConfig(process.env), `sbd-agent/${options.nodeName}`);
+    const access = await loadKubeConfig(process.env);
+    const client = createKubeClient(access, `sbd-agent/${options.nodeName}`);
     const { nodeName, configName } = options;
     const log: LineLogger["log"] = (level, message) => logger.log(level, message);
     found(createClusterSide({ client, nodeName, configName, send, log }));
@@ -94,6 +96,6 @@ function followCluster(
       throw error;
     }
     logger.log("error", error.message);
-    setTimeout(() => followCluster(options, logger, send, found), CONFIG_AGAIN_AFTER_MS);
+    setTimeout(() => void followCluster(options, logger, send, found), CONFIG_AGAIN_AFTER_MS);
   }
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import type { ApiServer } from "../../testing/apiserver/start-api-server.ts";
 import { createKubeClient, type KubeClient } from "../kube-client.ts";
-import { loadKubeConfig } from "../kube-config.ts";
+import { kubeConfigAccess } from "../kube-config-file.ts";
 
 /** A client of an embedded API server, through a kubeconfig file as in production. */
 export function embeddedClient(
@@ -15,7 +15,7 @@ export function embeddedClient(
   try {
     const file = join(directory, "config");
     writeFileSync(file, server.kubeconfig(token));
-    return createKubeClient(loadKubeConfig({ KUBECONFIG: file }), userAgent);
+    return createKubeClient(kubeConfigAccess([file], "of a test"), userAgent);
   } finally {
     rmSync(directory, { recursive: true });
   }

@@ -41,7 +41,7 @@ async function start(
 ): Promise<void> {
   const { podName: identity, namespace, leaseMs } = options;
   let loop: OperatorLoop | null = null;
-  const client = createKubeClient(loadKubeConfig(process.env), `sbd-operator/${identity}`);
+  const client = createKubeClient(await loadKubeConfig(process.env), `sbd-operator/${identity}`);
   const events = createEventRecorder(client, {
     component: "sbd-operator",
     onLost: (message) => logger.log("warn", message),
