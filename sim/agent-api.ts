@@ -1,20 +1,25 @@
-import { apiTimeoutMs } from "../src/agent/api/api-timeout.ts";
-import { assignmentsOf, type Assignment } from "../src/agent/api/assignments.ts";
+import { apiTimeoutMs } from "../src/kube/api-timeout.ts";
 import { findSlot, reportedNode } from "../src/agent/api/own-slot.ts";
 import { asFarAsKnown, ownStatus, type OwnStatus } from "../src/agent/api/own-status.ts";
 import { datePass, type PassInstant } from "../src/agent/api/pass-instant.ts";
-import { nodeReading, requestReading } from "../src/agent/api/readings.ts";
-import { isOpenAgainst, openRequestsFor } from "../src/agent/api/request-state.ts";
-import { openSlotTasks, resultsWith } from "../src/agent/api/slot-task-results.ts";
+import { isOpenAgainst } from "../src/api/request-state.ts";
+import { createFencerSide, type FencerSide } from "../src/fencing/cluster/fencer-side.ts";
+import { packRecord } from "../src/fencing/shell/packed-record.ts";
+import { resultsWith } from "../src/fencing/cluster/slot-task-results.ts";
+import {
+  createSlotTaskSide,
+  type SlotTaskDone,
+  type SlotTaskSide,
+} from "../src/fencing/cluster/slot-task-side.ts";
 import type { AgentStatus, FromCore, ToCore } from "../src/agent/driver/api-message.ts";
 import type { SBDNode } from "../src/api/sbd-node.ts";
 import type { SBDRemediation } from "../src/api/sbd-remediation.ts";
-import type { FencerReport } from "../src/fencing/fencer-report.ts";
 import type { KubeObject } from "../src/kube/kube-object.ts";
+import type { KubeCache } from "../src/kube/kube-port.ts";
 import type { AgentProcess } from "./agent-process.ts";
 import { CONFIG_NAME } from "./api-store.ts";
 import { OwnNodeWriter } from "./own-node-writer.ts";
-import { RequestWriter } from "./request-writer.ts";
+import { kubePort } from "./kube-port.ts";
 import { wallAt, WALL_START_MS } from "./world.ts";
 
 const REVIEW_EVERY_MS = 5_000;
@@ -22,7 +27,6 @@ const RELIST_MS = 10_000;
 const WATCH_DELAY_MS = 2_000;
 /** Twice as long as in production, and less than a leader's patience. */
 const STATUS_EVERY_MS = 10_000;
-const TASK_AGAIN_AFTER_MS = 10_000;
 /** A watch that has not told the last change yet. */
 const BEHIND = 0.1;
 
@@ -33,14 +37,13 @@ const BEHIND = 0.1;
 export class AgentApi {
   readonly #agent: AgentProcess;
   readonly #writer: OwnNodeWriter;
-  readonly #requestWriter: RequestWriter;
-  readonly #taskSentMs = new Map<string, number>();
+  readonly #fencerSide: FencerSide;
+  readonly #taskSide: SlotTaskSide;
   #sbdNodes: readonly SBDNode[];
   #requests: readonly SBDRemediation[] = [];
   #synced = false;
   /** When the last event of the watch is told. */
   #toldMs = -Infinity;
-  #assigned: ReadonlyMap<string, Assignment> = new Map();
   #passed: PassInstant | null = null;
   #writing = false;
   #statusMs = -Infinity;
@@ -55,15 +58,42 @@ export class AgentApi {
     const { api, timeline } = agent.world;
     this.#sbdNodes = api.sbdNodes.list();
     this.#writer = new OwnNodeWriter(api, this.#call, () => this.#ownNode());
-    this.#requestWriter = new RequestWriter({
-      api,
-      call: this.#call,
-      agent: agent.state.config.nodeName,
-      nowMs: () => timeline.nowMs,
-      wallMs: () => WALL_START_MS + Math.round(timeline.nowMs),
-      nameOf: (uid) => this.#assigned.get(uid)?.ref.name ?? null,
-      cached: (name) => this.#requests.find(({ metadata }) => metadata.name === name) ?? null,
-      onDeclared: (uid) => this.#send({ type: "declared", uid }),
+    const shared = {
+      kube: kubePort({
+        api,
+        reaches: () => agent.boot.machine.agentReaches(),
+        whenRunning: (hear) => agent.whenRunning(hear),
+      }),
+      clock: {
+        monoMs: () => timeline.nowMs,
+        wallMs: () => WALL_START_MS + Math.round(timeline.nowMs),
+      },
+      timeoutMs: () => this.#timeoutMs(),
+      troubles: {
+        note: (what: string, trouble: string | null) => {
+          if (trouble !== null && what.startsWith("list of ")) {
+            agent.world.say?.(`${agent.state.config.nodeName} gets no ${what}`);
+          }
+        },
+      },
+    };
+    this.#fencerSide = createFencerSide({
+      ...shared,
+      requests: this.#cacheOf(() => (this.#synced ? this.#requests : null)),
+      configs: this.#cacheOf(() => api.configs.list()),
+      name: agent.state.config.nodeName,
+      configName: CONFIG_NAME,
+      pack: packRecord,
+      send: (message) => this.#send(message),
+      log: () => undefined,
+    });
+    this.#taskSide = createSlotTaskSide({
+      ...shared,
+      nodeName: agent.state.config.nodeName,
+      sbdNodes: () => this.#sbdNodes,
+      ownName: () => this.#ownNode()?.metadata.name ?? null,
+      send: (message) => this.#send(message),
+      record: (done) => this.#recordTask(done),
     });
   }
 
@@ -138,77 +168,21 @@ export class AgentApi {
     );
   }
 
-  #answerRequest(id: number, uid: string): void {
-    const { world } = this.#agent;
-    const { nodeName } = this.#agent.state.config;
-    const name = this.#assigned.get(uid)?.ref.name;
-    if (name === undefined) {
-      const detail = "this agent is not named for it any more";
-      const reading = { granted: false, detail, epoch: 0, confirmation: null };
-      this.#send({ type: "request-read", id, reading });
-      return;
-    }
-    this.#call(
-      () => ({ found: world.api.remediations.get(name) as unknown as KubeObject | null }),
-      (answer) => {
-        if (answer !== null) {
-          const reading = requestReading(answer.found, uid, nodeName);
-          this.#send({ type: "request-read", id, reading });
-        }
-      },
-    );
-  }
-
-  /** Two reads, each consistent, and not of one instant. */
-  #answerNode(id: number, nodeName: string): void {
-    const { world } = this.#agent;
-    const { api } = world;
-    let node: { readonly found: KubeObject | null } | null = null;
-    let sbdNodes: readonly KubeObject[] | null = null;
-    const both = (): void => {
-      if (node !== null && sbdNodes !== null) {
-        const reading = nodeReading(node.found, sbdNodes, nodeName);
-        this.#send({ type: "node-read", id, reading });
-      }
-    };
-    this.#call(
-      () => ({ found: api.nodes.get(nodeName) as unknown as KubeObject | null }),
-      (answer) => {
-        node = answer;
-        both();
-      },
-    );
-    this.#call(
-      () => api.sbdNodes.list() as unknown as readonly KubeObject[],
-      (answer) => {
-        sbdNodes = answer;
-        both();
-      },
-    );
-  }
-
   receive(message: Exclude<FromCore, { readonly type: "status" }>): void {
     switch (message.type) {
       case "ask-vouch":
         this.#answerVouch(message);
         return;
       case "report":
-        this.#heardReport(message.report);
-        return;
       case "ask-request":
-        this.#answerRequest(message.id, message.uid);
-        return;
       case "ask-node":
-        this.#answerNode(message.id, message.nodeName);
-        return;
       case "declare":
-        this.#requestWriter.declare(message.uid, message.evidence);
+        this.#fencerSide.receive(message);
         return;
       case "ask-open-requests":
-        this.#answerOpenRequests(message.id, message.nodeName);
-        return;
       case "slot-task-done":
-        this.#recordTask(message);
+        this.#taskSide.receive(message);
+        return;
     }
   }
 
@@ -216,57 +190,12 @@ export class AgentApi {
     this.#agent.driver.receive(message);
   }
 
-  #heardReport(report: FencerReport): void {
-    if (this.#assigned.has(report.uid)) {
-      this.#requestWriter.report(report);
-    } else if (this.#synced) {
-      this.#send({ type: "withdraw", uid: report.uid });
-    }
-  }
-
-  /** Where the API server does not answer in time, nothing does. */
-  #answerOpenRequests(id: number, nodeName: string): void {
-    const { world } = this.#agent;
-    this.#call(
-      () => {
-        const requests = world.api.remediations.list() as unknown as readonly KubeObject[];
-        return openRequestsFor(requests, nodeName);
-      },
-      (list) => {
-        if (list === null) {
-          const { nodeName: own } = this.#agent.state.config;
-          world.say?.(`${own} gets no list of the open requests of ${nodeName}`);
-          return;
-        }
-        this.#send({ type: "open-requests-read", id, ...list });
-      },
-    );
-  }
-
   // What the cluster wants of the core process
 
   #learnRequests(listed: readonly SBDRemediation[]): void {
     this.#requests = listed;
     this.#synced = true;
-    this.#reviewAssignments();
-  }
-
-  #reviewAssignments(): void {
-    const { world, state } = this.#agent;
-    const before = this.#assigned;
-    this.#assigned = assignmentsOf(
-      this.#requests.map((parsed) => ({ raw: parsed as unknown as KubeObject, parsed })),
-      world.api.configs.list(),
-      { nodeName: state.config.nodeName, configName: CONFIG_NAME },
-    );
-    for (const { order } of this.#assigned.values()) {
-      this.#send(order);
-    }
-    for (const uid of before.keys()) {
-      if (!this.#assigned.has(uid)) {
-        this.#send({ type: "withdraw", uid });
-      }
-    }
+    this.#fencerSide.review();
   }
 
   #review(): void {
@@ -287,7 +216,7 @@ export class AgentApi {
       if (!this.#agent.alive) {
         return;
       }
-      this.#reviewTasks();
+      this.#taskSide.review();
       this.#agent.reportFencing();
       this.#reportStatus();
     });
@@ -297,18 +226,6 @@ export class AgentApi {
     const found = findSlot(this.#sbdNodes, this.#agent.state.config.nodeName, CONFIG_NAME);
     if (found.kind === "found") {
       this.#send({ type: "slot", nodeID: found.nodeID, sbdNode: found.sbdNode });
-    }
-  }
-
-  #reviewTasks(): void {
-    const { nowMs } = this.#agent.world.timeline;
-    const own = this.#ownNode()?.metadata.name ?? null;
-    const tasks = openSlotTasks(this.#sbdNodes, this.#agent.state.config.nodeName, own);
-    for (const task of tasks) {
-      if (nowMs - (this.#taskSentMs.get(task.id) ?? -Infinity) >= TASK_AGAIN_AFTER_MS) {
-        this.#taskSentMs.set(task.id, nowMs);
-        this.#send({ type: "slot-task", ...task });
-      }
     }
   }
 
@@ -384,7 +301,7 @@ export class AgentApi {
     );
   }
 
-  #recordTask(done: FromCore & { readonly type: "slot-task-done" }): void {
+  #recordTask(done: SlotTaskDone): void {
     const { timeline } = this.#agent.world;
     this.#writer.write(
       (own) => ({
@@ -397,16 +314,28 @@ export class AgentApi {
   /** What was sent arrives, whatever has become of the process since. */
   readonly #call = <Reply>(act: () => Reply, hear: (reply: Reply | null) => void): void => {
     const { machine } = this.#agent.boot;
-    const timeoutMs = this.#agent.state.device?.timing.timeoutMs ?? null;
     this.#agent.world.api.call(
-      {
-        reaches: () => machine.agentReaches(),
-        timeoutMs: apiTimeoutMs(timeoutMs),
-      },
+      { reaches: () => machine.agentReaches(), timeoutMs: this.#timeoutMs() },
       act,
       (reply) => this.#agent.whenRunning(() => hear(reply)),
     );
   };
+
+  #timeoutMs(): number {
+    return apiTimeoutMs(this.#agent.state.device?.timing.timeoutMs ?? null);
+  }
+
+  /** @param held null: nothing was heard yet */
+  #cacheOf(held: () => readonly object[] | null): KubeCache {
+    const snapshot = (): readonly KubeObject[] => (held() ?? []) as readonly KubeObject[];
+    return {
+      get synced() {
+        return held() !== null;
+      },
+      snapshot,
+      get: (name) => snapshot().find(({ metadata }) => metadata.name === name),
+    };
+  }
 
   #reaches(): boolean {
     return this.#agent.alive && this.#agent.boot.machine.agentReaches();

@@ -81,6 +81,11 @@ export class ApiStore {
     this.daemonSets = new ObjectStore("daemonset", counters);
   }
 
+  /** Of the newest change. */
+  get resourceVersion(): string {
+    return String(this.#version);
+  }
+
   /** Everything there is. The arrays are the same until something of their kind changes. */
   snapshot(): Snapshot {
     return {

@@ -1,4 +1,4 @@
-import { apiTimeoutMs } from "../src/agent/api/api-timeout.ts";
+import { apiTimeoutMs } from "../src/kube/api-timeout.ts";
 import { deriveTiming } from "../src/timing/contract.ts";
 import { FAULT_KINDS, FAULTS, type Fault, type FaultKind } from "./fault.ts";
 import { drawPattern, othersThan, USUAL_PATTERNS, type PatternName } from "./fault-patterns.ts";

@@ -1,5 +1,5 @@
 import { isArmed, type AgentState } from "../src/agent/agent-state.ts";
-import { isOpenAgainst, namedAgent, wantsMessage } from "../src/agent/api/request-state.ts";
+import { isOpenAgainst, namedAgent, wantsMessage } from "../src/api/request-state.ts";
 import { OUT_OF_SERVICE_TAINT, REMEDIATION_FINALIZER } from "../src/api/remediation-names.ts";
 import type { SBDRemediation } from "../src/api/sbd-remediation.ts";
 import type { LatchMark } from "../src/agent/effect.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { apiTimeoutMs } from "../src/agent/api/api-timeout.ts";
+import { apiTimeoutMs } from "../src/kube/api-timeout.ts";
 import { generateSchedule } from "./generate-schedule.ts";
 import type { Schedule } from "./schedule.ts";
 import { simulate } from "./simulate.ts";

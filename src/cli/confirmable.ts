@@ -4,7 +4,7 @@ import {
   isProven,
   namedAgent,
   wantsMessage,
-} from "../agent/api/request-state.ts";
+} from "../api/request-state.ts";
 import { nodeOfRemediation } from "../api/node-of-remediation.ts";
 import { parseSBDNode, type SBDNode } from "../api/sbd-node.ts";
 import {

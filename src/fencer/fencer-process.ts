@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
 
-import { apiTimeoutMs } from "../agent/api/api-timeout.ts";
-import { createFencerSide, type FencerSide } from "../agent/api/fencer-side.ts";
-import { followResource } from "../agent/api/follow-resource.ts";
+import { apiTimeoutMs } from "../kube/api-timeout.ts";
+import type { FencerSide } from "../fencing/cluster/fencer-side.ts";
+import { startFencerSide } from "../fencing/shell/live-fencer-side.ts";
+import { followResource } from "../kube/follow-resource.ts";
 import { serveMetrics } from "../program/metrics-server.ts";
-import { createTroubleLog } from "../agent/api/trouble-log.ts";
+import { createTroubleLog } from "../kube/trouble-log.ts";
 import type { LineLogger } from "../program/line-logger.ts";
 import { createFencerHost } from "../fencing/driver/fencer-host.ts";
 import { narrateFencer } from "../fencing/driver/fencer-narration.ts";
@@ -97,7 +98,7 @@ export function runFencer(
   }
 
   function lead(): void {
-    side = createFencerSide({
+    side = startFencerSide({
       client,
       name,
       configName,

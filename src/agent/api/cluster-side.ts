@@ -1,24 +1,24 @@
 import { SBD_NODE, parseSBDNode, type SBDNode } from "../../api/sbd-node.ts";
-import { SBD_REMEDIATION } from "../../api/sbd-remediation.ts";
 import { createEventRecorder, type EventSubject } from "../../kube/event-recorder.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
 import type { KubeObject } from "../../kube/kube-object.ts";
 import { parseOnce } from "../../kube/parse-once.ts";
-import { listObjects } from "../../kube/read-objects.ts";
 import { resourceTypeOf } from "../../kube/resource-type.ts";
 import type { LogLevel } from "../../program/log-level.ts";
 import type { AgentStatus, FromCore, ToCore } from "../driver/api-message.ts";
 import { eventsBetween } from "./agent-events.ts";
-import { apiTimeoutMs } from "./api-timeout.ts";
-import { createFencerSide } from "./fencer-side.ts";
-import { followResource } from "./follow-resource.ts";
+import { apiTimeoutMs } from "../../kube/api-timeout.ts";
+import { startFencerSide } from "../../fencing/shell/live-fencer-side.ts";
+import { followResource } from "../../kube/follow-resource.ts";
 import { createOwnNodeWriter } from "./own-node-writer.ts";
 import { findSlot, reportedNode } from "./own-slot.ts";
 import { asFarAsKnown, materialPart, ownStatus, type OwnStatus } from "./own-status.ts";
 import { datePass, type PassInstant } from "./pass-instant.ts";
-import { openRequestsFor } from "./request-state.ts";
-import { openSlotTasks, resultsWith } from "./slot-task-results.ts";
-import { createTroubleLog } from "./trouble-log.ts";
+import { resultsWith } from "../../fencing/cluster/slot-task-results.ts";
+import { createSlotTaskSide, type SlotTaskDone } from "../../fencing/cluster/slot-task-side.ts";
+import { kubePort } from "../../kube/kube-port.ts";
+import { processClock } from "../../kube/process-clock.ts";
+import { createTroubleLog } from "../../kube/trouble-log.ts";
 import { countOpenRequests } from "./vouching.ts";
 
 export type ClusterSideOptions = {
@@ -39,11 +39,9 @@ export type ClusterSide = {
 type AskVouch = FromCore & { readonly type: "ask-vouch" };
 
 const SBD_NODES = resourceTypeOf(SBD_NODE);
-const SBD_REMEDIATIONS = resourceTypeOf(SBD_REMEDIATION);
 
 const WRITING = "reporting in the own SBDNode";
 const REVIEW_EVERY_MS = 1_000;
-const TASK_AGAIN_AFTER_MS = 10_000;
 const STATUS_EVERY_MS = 5_000;
 
 /** Follows the cluster for one agent until the process ends. */
@@ -53,13 +51,24 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   const sbdNodeOf = parseOnce(parseSBDNode);
   const nodes = followResource(client, SBD_NODES, { troubles, onChange: review });
   const writer = createOwnNodeWriter(client, { nodeName, own: ownName, timeoutMs });
-  const fencer = createFencerSide({
+  const fencer = startFencerSide({
     client,
     name: nodeName,
     configName,
     timeoutMs,
     send,
     log,
+    troubles,
+  });
+  const tasks = createSlotTaskSide({
+    kube: kubePort(client),
+    clock: processClock,
+    timeoutMs,
+    nodeName,
+    sbdNodes,
+    ownName,
+    send,
+    record: (done) => troubles.unlessItFails("recording a slot task", recordTask(done)),
     troubles,
   });
   const recorder = createEventRecorder(client, {
@@ -74,7 +83,6 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   let passed: PassInstant | null = null;
   /** The process of the agent that has said it leaves: whatever it said before is out of date. */
   let leavingProcess: string | null = null;
-  const taskSentMs = new Map<string, number>();
   let writing = false;
   let written: { readonly material: string; readonly atMs: number } | null = null;
   let vouching = false;
@@ -102,7 +110,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   function review(): void {
     if (nodes.synced) {
       reviewSlot();
-      reviewTasks();
+      tasks.review();
     }
     reportStatus();
   }
@@ -122,19 +130,6 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
         break;
     }
     troubles.note("the slot of this node", trouble);
-  }
-
-  function reviewTasks(): void {
-    const nowMs = performance.now();
-    for (const task of openSlotTasks(sbdNodes(), nodeName, ownName())) {
-      if (nowMs - (taskSentMs.get(task.id) ?? -Infinity) >= TASK_AGAIN_AFTER_MS) {
-        taskSentMs.set(task.id, nowMs);
-        send({ type: "slot-task", ...task });
-      }
-    }
-    for (const [id, atMs] of taskSentMs) {
-      if (nowMs - atMs >= 2 * TASK_AGAIN_AFTER_MS) taskSentMs.delete(id);
-    }
   }
 
   // What the core process reports
@@ -186,11 +181,6 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
 
   // What the core process asks
 
-  async function answerOpenRequests(id: number, target: string): Promise<void> {
-    const list = await listObjects(client, SBD_REMEDIATIONS, { timeoutMs: timeoutMs() });
-    send({ type: "open-requests-read", id, ...openRequestsFor(list.items, target) });
-  }
-
   /**
    * Patches are made one at a time, and of the questions that come meanwhile the last one counts. The
    * next patch does not wait for the list: where the API is slow, an answer comes for each patch.
@@ -232,14 +222,14 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
     }));
   }
 
-  async function recordTask(done: FromCore & { readonly type: "slot-task-done" }): Promise<void> {
+  async function recordTask(done: SlotTaskDone): Promise<void> {
     await writer.write((own) => ({ slotTaskResults: resultsWith(own, done, Date.now()) }));
   }
 
   setInterval(review, REVIEW_EVERY_MS);
   return {
     connected() {
-      taskSentMs.clear();
+      tasks.connected();
       review();
       fencer.connected();
     },
@@ -258,13 +248,8 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
           troubles.unlessItFails("vouching", answerVouch(message));
           return;
         case "ask-open-requests":
-          troubles.unlessItFails(
-            "listing requests",
-            answerOpenRequests(message.id, message.nodeName),
-          );
-          return;
         case "slot-task-done":
-          troubles.unlessItFails("recording a slot task", recordTask(message));
+          tasks.receive(message);
           return;
       }
     },

@@ -3,7 +3,7 @@ import type { KubeObject } from "../../kube/kube-object.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
 import { listObjects } from "../../kube/read-objects.ts";
 import { resourceTypeOf } from "../../kube/resource-type.ts";
-import { isOpenAgainst } from "./request-state.ts";
+import { isOpenAgainst } from "../../api/request-state.ts";
 
 const SBD_REMEDIATIONS = resourceTypeOf(SBD_REMEDIATION);
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { NODE_NAME_ANNOTATION, REMEDIATION_FINALIZER } from "../../api/remediation-names.ts";
-import type { KubeObject } from "../../kube/kube-object.ts";
+import { NODE_NAME_ANNOTATION, REMEDIATION_FINALIZER } from "./remediation-names.ts";
+import type { KubeObject } from "../kube/kube-object.ts";
 import { isOpenAgainst, wantsMessage } from "./request-state.ts";
-import { BOOT_ID, OTHER_BOOT_ID } from "./testing/agent-status-for-tests.ts";
+import { BOOT_ID, OTHER_BOOT_ID } from "../agent/api/testing/agent-status-for-tests.ts";
 
 function request(
   status: Readonly<Record<string, unknown>> = {},

@@ -1,5 +1,5 @@
-import { NODE_NAME_ANNOTATION, REMEDIATION_FINALIZER } from "../../api/remediation-names.ts";
-import { fieldAt, listAt, textAt, type KubeObject } from "../../kube/kube-object.ts";
+import { NODE_NAME_ANNOTATION, REMEDIATION_FINALIZER } from "./remediation-names.ts";
+import { fieldAt, listAt, textAt, type KubeObject } from "../kube/kube-object.ts";
 
 /*
  * What an SBDRemediation says, read field by field: one that does not parse as a whole may be about

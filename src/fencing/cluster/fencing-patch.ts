@@ -1,6 +1,6 @@
 import type { FencingEvidence } from "../../api/fencing-status.ts";
-import type { Evidence } from "../../fencing/evidence.ts";
-import type { FencerReport } from "../../fencing/fencer-report.ts";
+import type { Evidence } from "../evidence.ts";
+import type { FencerReport } from "../fencer-report.ts";
 import { fieldAt, textAt } from "../../kube/kube-object.ts";
 import { VERSION } from "../../program/version.ts";
 

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { REMEDIATION_FINALIZER, REMEDIATION_TAINT_KEY } from "../../api/remediation-names.ts";
 import type { KubeObject } from "../../kube/kube-object.ts";
 import { nodeReading, requestReading } from "./readings.ts";
-import { BOOT_ID } from "./testing/agent-status-for-tests.ts";
+import { BOOT_ID } from "../../agent/api/testing/agent-status-for-tests.ts";
 
 function request(changes: Partial<KubeObject["metadata"]> = {}, status: object = {}): KubeObject {
   return {

@@ -1,4 +1,4 @@
-import type { LogLevel } from "../../program/log-level.ts";
+import type { LogLevel } from "../program/log-level.ts";
 
 /** Says when something goes wrong and when it works again, not each time it is tried. */
 export type TroubleLog = {

@@ -1,8 +1,14 @@
 import { REMEDIATION_TAINT_KEY } from "../../api/remediation-names.ts";
-import type { NodeReading, RequestReading } from "../../fencing/authority.ts";
+import type { NodeReading, RequestReading } from "../authority.ts";
 import { fieldAt, listAt, textAt, type KubeObject } from "../../kube/kube-object.ts";
-import type { Answer } from "../../fencing/driver/fencer-message.ts";
-import { hasFinalizer, isDecided, isProven, namedAgent, recordedEpoch } from "./request-state.ts";
+import type { Answer } from "../driver/fencer-message.ts";
+import {
+  hasFinalizer,
+  isDecided,
+  isProven,
+  namedAgent,
+  recordedEpoch,
+} from "../../api/request-state.ts";
 
 /** What a consistent GET of a request grants to an agent; null: it is not there. */
 export function requestReading(

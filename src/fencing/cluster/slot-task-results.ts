@@ -1,6 +1,6 @@
 import type { SBDNode } from "../../api/sbd-node.ts";
 import { listAt, textAt, type KubeObject } from "../../kube/kube-object.ts";
-import type { FromSlotTasks, SlotTask } from "../../fencing/driver/slot-task-message.ts";
+import type { FromSlotTasks, SlotTask } from "../driver/slot-task-message.ts";
 
 /** The leader reads a result long before so many have come after it. */
 const RESULTS_KEPT = 16;

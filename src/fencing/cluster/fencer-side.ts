@@ -1,68 +1,64 @@
-import { parseSBDConfig, SBD_CONFIG } from "../../api/sbd-config.ts";
+import { parseSBDConfig } from "../../api/sbd-config.ts";
 import { SBD_NODE } from "../../api/sbd-node.ts";
-import { parseSBDRemediation, SBD_REMEDIATION } from "../../api/sbd-remediation.ts";
-import type { KubeClient } from "../../kube/kube-client.ts";
+import { SBD_REMEDIATION } from "../../api/sbd-remediation.ts";
+import type { ClusterClock } from "../../kube/cluster-clock.ts";
+import type { KubeObject } from "../../kube/kube-object.ts";
+import type { KubeCache, KubePort } from "../../kube/kube-port.ts";
 import { parseOnce } from "../../kube/parse-once.ts";
-import { getObject, listObjects } from "../../kube/read-objects.ts";
 import { NODES, resourceTypeOf } from "../../kube/resource-type.ts";
-import type { LogLevel } from "../../program/log-level.ts";
-import type { FromFencer, ToFencer } from "../../fencing/driver/fencer-message.ts";
+import type { TroubleLog } from "../../kube/trouble-log.ts";
+import type { FromFencer, ToFencer } from "../driver/fencer-message.ts";
 import { assignmentsOf, type Assignment } from "./assignments.ts";
-import { followResource } from "./follow-resource.ts";
 import { nodeReading, requestReading } from "./readings.ts";
-import { createRequestWriter } from "./request-writer.ts";
-import type { TroubleLog } from "./trouble-log.ts";
+import { createRequestWriter, type RequestWriterParts } from "./request-writer.ts";
 
-export type FencerSideOptions = {
-  readonly client: KubeClient;
+export type FencerSideParts = {
+  readonly kube: KubePort;
+  readonly clock: ClusterClock;
+  /** SBDRemediations. */
+  readonly requests: KubeCache;
+  /** SBDConfigs. */
+  readonly configs: KubeCache;
   /** As `status.fencing.agent` has it: a node's name, or a Deployment's. */
   readonly name: string;
   /** Whose requests count; null: every SBDConfig's. */
   readonly configName: string | null;
   readonly timeoutMs: () => number;
+  readonly pack: RequestWriterParts["pack"];
   readonly send: (message: ToFencer) => void;
-  readonly log: (level: LogLevel, message: string) => void;
-  readonly troubles: TroubleLog;
+  readonly log: (level: "info", message: string) => void;
+  readonly troubles: Pick<TroubleLog, "note">;
 };
 
 /** What a fencer wants of Kubernetes: its orders, its questions, its reports. */
 export type FencerSide = {
-  /** Whoever fences is there, perhaps another one: it knows nothing yet. */
+  /** The fencer is there, perhaps another process than before: it knows nothing yet. */
   connected(): void;
+  /** Gives the orders that the caches show; called when they change, and about once a second. */
+  review(): void;
   receive(message: FromFencer): void;
   /** Takes all orders back, and gives none any more. */
   close(): void;
 };
 
 const SBD_NODES = resourceTypeOf(SBD_NODE);
-const SBD_CONFIGS = resourceTypeOf(SBD_CONFIG);
 const SBD_REMEDIATIONS = resourceTypeOf(SBD_REMEDIATION);
 
-const REVIEW_EVERY_MS = 1_000;
-/** Orders are said again, for a core process that could not take them yet. */
+const READING_REQUEST = "reading a request";
+const READING_NODE = "reading a Node";
+/** Orders are said again, for a fencer that could not take them yet. */
 const ORDER_AGAIN_AFTER_MS = 2_000;
-/** Requests are few and urgent. */
-const REQUESTS_RESYNC_MS = 10_000;
 
 /** Follows the requests that name this fencer until it is closed. */
-export function createFencerSide(options: FencerSideOptions): FencerSide {
-  const { client, name, configName, timeoutMs, send, log, troubles } = options;
+export function createFencerSide(parts: FencerSideParts): FencerSide {
+  const { kube, clock, requests, configs, name, configName, send, troubles } = parts;
   const configOf = parseOnce(parseSBDConfig);
-  const requestOf = parseOnce(parseSBDRemediation);
-  const following = { troubles, onChange: review };
-  const requests = followResource(client, SBD_REMEDIATIONS, {
-    ...following,
-    resyncMs: REQUESTS_RESYNC_MS,
-  });
-  const configs = followResource(client, SBD_CONFIGS, following);
-  const writer = createRequestWriter(client, {
+  const writer = createRequestWriter({
+    ...parts,
     agent: name,
-    timeoutMs,
     refOf: (uid) => assigned.get(uid)?.ref ?? null,
     cached: (ref) => requests.get(ref.name, ref.namespace),
     onDeclared: (uid) => send({ type: "declared", uid }),
-    log,
-    troubles,
   });
   let assigned: ReadonlyMap<string, Assignment> = new Map();
   let orderedMs = -Infinity;
@@ -74,10 +70,7 @@ export function createFencerSide(options: FencerSideOptions): FencerSide {
     }
     order(
       assignmentsOf(
-        requests.snapshot().flatMap((raw) => {
-          const parsed = requestOf(raw);
-          return parsed.ok ? [{ raw, parsed: parsed.value }] : [];
-        }),
+        requests.snapshot(),
         configs.snapshot().flatMap((object) => {
           const parsed = configOf(object);
           return parsed.ok ? [parsed.value] : [];
@@ -90,7 +83,7 @@ export function createFencerSide(options: FencerSideOptions): FencerSide {
   function order(now: ReadonlyMap<string, Assignment>): void {
     const before = assigned;
     assigned = now;
-    const nowMs = performance.now();
+    const nowMs = clock.monoMs();
     const again = nowMs - orderedMs >= ORDER_AGAIN_AFTER_MS;
     if (again) orderedMs = nowMs;
     for (const [uid, { order }] of assigned) {
@@ -101,7 +94,7 @@ export function createFencerSide(options: FencerSideOptions): FencerSide {
     }
   }
 
-  async function answerRequest(id: number, uid: string): Promise<void> {
+  function answerRequest(id: number, uid: string): void {
     const ref = assigned.get(uid)?.ref;
     if (ref === undefined) {
       const detail = "this agent is not named for it any more";
@@ -109,17 +102,41 @@ export function createFencerSide(options: FencerSideOptions): FencerSide {
       send({ type: "request-read", id, reading });
       return;
     }
-    const found = await getObject(client, SBD_REMEDIATIONS, ref, { timeoutMs: timeoutMs() });
-    send({ type: "request-read", id, reading: requestReading(found, uid, name) });
+    kube.get(SBD_REMEDIATIONS, ref, { timeoutMs: parts.timeoutMs() }, (got) => {
+      troubles.note(READING_REQUEST, got.ok ? null : got.error);
+      if (got.ok) {
+        send({ type: "request-read", id, reading: requestReading(got.reply, uid, name) });
+      }
+    });
   }
 
-  async function answerNode(id: number, target: string): Promise<void> {
-    const limits = { timeoutMs: timeoutMs() };
-    const [node, list] = await Promise.all([
-      getObject(client, NODES, { name: target }, limits),
-      listObjects(client, SBD_NODES, limits),
-    ]);
-    send({ type: "node-read", id, reading: nodeReading(node, list.items, target) });
+  /** Two reads, each consistent, and not of one instant. */
+  function answerNode(id: number, target: string): void {
+    const limits = { timeoutMs: parts.timeoutMs() };
+    let node: { readonly found: KubeObject | null } | null = null;
+    let sbdNodes: readonly KubeObject[] | null = null;
+    const both = (): void => {
+      if (node !== null && sbdNodes !== null) {
+        troubles.note(READING_NODE, null);
+        send({ type: "node-read", id, reading: nodeReading(node.found, sbdNodes, target) });
+      }
+    };
+    kube.get(NODES, { name: target }, limits, (got) => {
+      if (got.ok) {
+        node = { found: got.reply };
+        both();
+      } else {
+        troubles.note(READING_NODE, got.error);
+      }
+    });
+    kube.list(SBD_NODES, limits, (listed) => {
+      if (listed.ok) {
+        sbdNodes = listed.reply.items;
+        both();
+      } else {
+        troubles.note(READING_NODE, listed.error);
+      }
+    });
   }
 
   function heardReport({ report }: FromFencer & { readonly type: "report" }): void {
@@ -130,22 +147,22 @@ export function createFencerSide(options: FencerSideOptions): FencerSide {
     }
   }
 
-  const timer = setInterval(review, REVIEW_EVERY_MS);
   return {
     connected() {
       orderedMs = -Infinity;
       review();
     },
+    review,
     receive(message) {
       switch (message.type) {
         case "report":
           heardReport(message);
           return;
         case "ask-request":
-          troubles.unlessItFails("reading a request", answerRequest(message.id, message.uid));
+          answerRequest(message.id, message.uid);
           return;
         case "ask-node":
-          troubles.unlessItFails("reading a Node", answerNode(message.id, message.nodeName));
+          answerNode(message.id, message.nodeName);
           return;
         case "declare":
           writer.declare(message.uid, message.evidence, message.record);
@@ -154,9 +171,6 @@ export function createFencerSide(options: FencerSideOptions): FencerSide {
     },
     close() {
       closed = true;
-      clearInterval(timer);
-      requests.close();
-      configs.close();
       order(new Map());
     },
   };

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import type { FencerReport } from "../../fencing/fencer-report.ts";
+import type { FencerReport } from "../fencer-report.ts";
 import { VERSION } from "../../program/version.ts";
 import { evidencePatch, isMaterial, reportPatch } from "./fencing-patch.ts";
-import { BOOT_ID, OTHER_BOOT_ID } from "./testing/agent-status-for-tests.ts";
+import { BOOT_ID, OTHER_BOOT_ID } from "../../agent/api/testing/agent-status-for-tests.ts";
 
 const WALL_MS = Date.parse("2026-01-01T00:00:10Z");
 const REPORT: FencerReport = {

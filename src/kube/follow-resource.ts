@@ -1,6 +1,6 @@
-import type { KubeClient } from "../../kube/kube-client.ts";
-import { resourceCache, type ResourceCache } from "../../kube/resource-cache.ts";
-import type { ResourceType } from "../../kube/resource-type.ts";
+import type { KubeClient } from "./kube-client.ts";
+import { resourceCache, type ResourceCache } from "./resource-cache.ts";
+import type { ResourceType } from "./resource-type.ts";
 import type { TroubleLog } from "./trouble-log.ts";
 
 /** A cache whose troubles are said once. */
@@ -8,7 +8,7 @@ export function followResource(
   client: KubeClient,
   type: ResourceType,
   options: {
-    readonly troubles: TroubleLog;
+    readonly troubles: Pick<TroubleLog, "note">;
     readonly onChange: () => void;
     readonly resyncMs?: number;
   },

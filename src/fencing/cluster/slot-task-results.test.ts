@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { textAt } from "../../kube/kube-object.ts";
 import { openSlotTasks, resultsWith } from "./slot-task-results.ts";
-import { sbdNode } from "./testing/sbd-node-for-tests.ts";
+import { sbdNode } from "../../agent/api/testing/sbd-node-for-tests.ts";
 
 const TIME = "2026-01-01T00:00:00Z";
 

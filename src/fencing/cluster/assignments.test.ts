@@ -4,11 +4,10 @@ import { test } from "node:test";
 import { API_VERSION } from "../../api/group.ts";
 import { NODE_NAME_ANNOTATION, REMEDIATION_FINALIZER } from "../../api/remediation-names.ts";
 import { parseSBDConfig, type SBDConfig } from "../../api/sbd-config.ts";
-import { parseSBDRemediation } from "../../api/sbd-remediation.ts";
 import type { KubeObject } from "../../kube/kube-object.ts";
 import { FENCE_REASON_HEARTBEAT_TIMEOUT, FENCE_REASON_MANUAL } from "../../protocol/message.ts";
 import { assignmentsOf, type Assignment } from "./assignments.ts";
-import { BOOT_ID } from "./testing/agent-status-for-tests.ts";
+import { BOOT_ID } from "../../agent/api/testing/agent-status-for-tests.ts";
 
 const FENCING = { agent: "worker-2", nodeID: 1, configName: "config" };
 
@@ -46,10 +45,8 @@ function assign(
     spec: { nodeName: "worker-1" },
     status: { fencing },
   };
-  const parsed = parseSBDRemediation(raw);
-  assert.ok(parsed.ok);
   const agent = { nodeName: "worker-2", configName: "config" };
-  return assignmentsOf([{ raw, parsed: parsed.value }], configs, agent).get("uid-1");
+  return assignmentsOf([raw], configs, agent).get("uid-1");
 }
 
 test("a named agent is ordered to fence, with all that the core process needs", () => {

@@ -6,16 +6,19 @@ import { fileURLToPath } from "node:url";
 
 import { API_VERSION } from "../../api/group.ts";
 import { REMEDIATION_FINALIZER } from "../../api/remediation-names.ts";
-import type { Evidence } from "../../fencing/evidence.ts";
-import type { FencerReport } from "../../fencing/fencer-report.ts";
+import type { Evidence } from "../evidence.ts";
+import type { FencerReport } from "../fencer-report.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
 import { fieldAt, textAt } from "../../kube/kube-object.ts";
 import { embeddedClient } from "../../kube/testing/embedded-client.ts";
 import { until } from "../../kube/testing/until.ts";
 import { startApiServer, type ApiServer } from "../../testing/apiserver/start-api-server.ts";
+import { packRecord } from "../shell/packed-record.ts";
 import { createRequestWriter, type RequestWriter } from "./request-writer.ts";
-import { BOOT_ID } from "./testing/agent-status-for-tests.ts";
-import { createTroubleLog } from "./trouble-log.ts";
+import { BOOT_ID } from "../../agent/api/testing/agent-status-for-tests.ts";
+import { kubePort } from "../../kube/kube-port.ts";
+import { processClock } from "../../kube/process-clock.ts";
+import { createTroubleLog } from "../../kube/trouble-log.ts";
 
 const CRDS = fileURLToPath(new URL("../../../deploy/base/crds/", import.meta.url));
 const REF = { name: "request", namespace: "default" };
@@ -50,9 +53,12 @@ beforeEach(async () => {
     ])
     .map(({ metadata }) => metadata);
   client = embeddedClient(server);
-  writer = createRequestWriter(client, {
+  writer = createRequestWriter({
+    kube: kubePort(client),
+    clock: processClock,
     agent: "worker-2",
     timeoutMs: () => 2_000,
+    pack: packRecord,
     refOf: (asked) => (asked === uid ? REF : null),
     cached: ({ name, namespace }) => server.objects.get("sbdremediations", name, namespace),
     onDeclared: (told) => void toldDeclared.push(told),
@@ -142,9 +148,12 @@ test("a fencer that is named no more neither reports nor declares", async () => 
   const { version } = server;
   writer.declare(uid, EVIDENCE, RECORD);
   // A second exchange for the same request begins after the first has ended.
-  const other = createRequestWriter(client, {
+  const other = createRequestWriter({
+    kube: kubePort(client),
+    clock: processClock,
     agent: "worker-3",
     timeoutMs: () => 2_000,
+    pack: packRecord,
     refOf: () => REF,
     cached: () => undefined,
     onDeclared: () => undefined,
