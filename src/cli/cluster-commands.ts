@@ -20,6 +20,13 @@ type FenceFlags = CommonOptions & {
   readonly wait: boolean;
 };
 
+type MustGatherFlags = CommonOptions & {
+  readonly archive?: string;
+  readonly directory?: string;
+  readonly context?: string;
+  readonly exec: boolean;
+};
+
 /** What is asked of a cluster rather than of a device or a machine. */
 export function addClusterCommands(program: Command): void {
   leafCommand(
@@ -73,6 +80,30 @@ export function addClusterCommands(program: Command): void {
         waitSeconds: flags.wait ?? null,
       };
       await perform(flags, (terminal) => clearNode(options, terminal));
+    });
+
+  leafCommand(
+    program,
+    "must-gather",
+    "collect what somebody who was not there needs, in one archive",
+    "Objects, events, logs, versions, and from the agents' pods what they see of watchdog and device. Secrets " +
+      "are neither asked for nor kept: values of variables and fields that are named so, tokens and keys in " +
+      "logs. What could not be had is listed in missing.txt. Takes the rights of a cluster administrator. JSON: " +
+      "{path, files, missing}.",
+  )
+    .option("--archive <path>", "where it is written (default: sbd-must-gather-<time>.tar.gz)")
+    .option("--directory <path>", "write files there instead, as 'oc adm must-gather' expects")
+    .option("--no-exec", "run nothing in the agents' pods")
+    .option("--context <name>", "of the kubeconfig (default: its current one)")
+    .action(async (flags: MustGatherFlags) => {
+      const { mustGather } = await import("./must-gather.ts");
+      const options = {
+        archive: flags.archive ?? null,
+        directory: flags.directory ?? null,
+        context: flags.context ?? null,
+        askPods: flags.exec,
+      };
+      await perform(flags, (terminal) => mustGather(options, terminal));
     });
 
   leafCommand(
