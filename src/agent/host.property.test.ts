@@ -115,7 +115,7 @@ const kill: Action = {
 };
 const terminate: Action = {
   name: "terminate",
-  run: (host) => host.process?.deliver({ type: "terminate" }),
+  run: (host) => host.process?.terminate(),
 };
 const killAt = fc
   .record({

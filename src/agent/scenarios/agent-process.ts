@@ -1,14 +1,22 @@
+import type { DeviceAnswer, FenceDevice } from "../../fencing/driver/fence-device.ts";
+import type { DualTimes } from "../../observation/region-reading.ts";
 import { encodeHeartbeatRecord, type HeartbeatRecord } from "../../protocol/heartbeat-record.ts";
-import { stepAgent } from "../agent.ts";
 import type { AgentConfig } from "../agent-config.ts";
-import { initialAgentState, type AgentState, type VouchQuestion } from "../agent-state.ts";
+import type { AgentState, VouchQuestion } from "../agent-state.ts";
+import { createAgentDriver, type AgentDriver } from "../driver/agent-driver.ts";
+import type {
+  AgentDevice,
+  AgentHostState,
+  AgentWatch,
+  AgentWatchdog,
+} from "../driver/agent-ports.ts";
 import type { AgentEffect } from "../effect.ts";
-import type { AgentEvent } from "../event.ts";
 import { DiskWorker } from "./disk-worker.ts";
 import { STRIDE_BYTES } from "./fake-device.ts";
-import { NODE_ID, type Host } from "./host.ts";
+import type { Host } from "./host.ts";
 import { KernelWatchdog } from "./kernel-watchdog.ts";
 import { NativePetter } from "./native-petter.ts";
+import { describeBeat } from "./records.ts";
 import { instant } from "./timeline.ts";
 
 const TICK_MS_BEFORE_HEADER = 125;
@@ -20,9 +28,8 @@ export type KillPoint = {
   readonly effect: AgentEffect["type"];
 };
 
-/** One agent process: the core under test, and a shell that does what the real one promises. */
+/** One agent process: the driver that ships, on a host that is a model. */
 export class AgentProcess {
-  state: AgentState;
   readonly petter: NativePetter;
   killAt: KillPoint | null = null;
   /** SIGTERM comes right after this effect, before its answer. */
@@ -30,14 +37,45 @@ export class AgentProcess {
   /** JavaScript gets no event before this; the petter's threads do not care. */
   stalledUntilMs = -Infinity;
   readonly #host: Host;
+  readonly #driver: AgentDriver;
   #worker: DiskWorker;
+  /** What waits for a call into the kernel to return; null where none blocks. */
+  #blocked: (() => void)[] | null = null;
   #alive = true;
 
   constructor(host: Host, config: AgentConfig) {
     this.#host = host;
-    this.state = initialAgentState(config);
     this.petter = new NativePetter(host.watchdog ?? NO_WATCHDOG);
     this.#worker = new DiskWorker(host);
+    this.#driver = createAgentDriver(config, {
+      clock: {
+        livedMs: () => host.nowMs,
+        rawMs: () => host.nowMs - host.sleptMs,
+        wallNs: () => host.wallNs,
+      },
+      nonce: () => "",
+      device: this.#device(config.nodeID),
+      watchdog: this.#watchdog(),
+      hostState: this.#hostState(),
+      send: (message) => {
+        if (message.type === "ask-vouch") host.askToVouch(message);
+      },
+      tell: () => undefined,
+      reboot: (method) => {
+        host.say(`reboot by ${method}`);
+        host.reboot(method);
+      },
+      exit: (code) => host.exitAgent(code),
+      log: (level, message) => {
+        if (level !== "debug") host.say(`${level}: ${message}`);
+      },
+      logFencing: () => undefined,
+      watch: this.#watch(),
+    });
+  }
+
+  get state(): AgentState {
+    return this.#driver.state;
   }
 
   begin(): void {
@@ -47,25 +85,29 @@ export class AgentProcess {
 
   end(): void {
     this.#alive = false;
+    this.#driver.end();
     this.#worker.abandon();
   }
 
-  /** Tells the core, as soon as JavaScript runs. */
-  deliver(event: AgentEvent): void {
-    this.#host.timeline.at(this.#host.nowMs, () => this.#receive(event));
+  terminate(): void {
+    this.#soon(() => this.#driver.terminate());
+  }
+
+  /** The API answers a question of the core. */
+  hearVouch(id: number, openRequests: number): void {
+    this.#soon(() => this.#driver.receive({ type: "vouch-read", id, openRequests }));
   }
 
   /** The API answers a question as of `startedMs`, whether or not the core has asked one then. */
   answerVouch(question: Omit<VouchQuestion, "id">, openRequests: number): void {
-    const vouchQuestions = [{ ...question, id: 0 }, ...this.state.vouchQuestions];
-    this.state = { ...this.state, vouchQuestions };
-    this.deliver({ type: "vouch-read", id: 0, openRequests });
+    (this.state.vouchQuestions as VouchQuestion[]).unshift({ ...question, id: 0 });
+    this.hearVouch(0, openRequests);
   }
 
   replaceWorker(): void {
     this.#worker.abandon();
     this.#worker = new DiskWorker(this.#host);
-    this.deliver({ type: "disk-worker-replaced" });
+    this.#soon(() => this.#driver.diskWorkerReplaced());
   }
 
   runPetter(): void {
@@ -82,267 +124,237 @@ export class AgentProcess {
     }
   }
 
-  #receive(event: AgentEvent): void {
+  /** When JavaScript gets to what else is due now. */
+  #soon(run: () => void): void {
+    this.#host.timeline.at(this.#host.nowMs, () => this.#whenRunning(run));
+  }
+
+  /** Runs once JavaScript runs; not at all when the process is gone. */
+  #whenRunning(run: () => void): void {
     const host = this.#host;
     if (!this.#alive) return;
-    if (host.nowMs < this.stalledUntilMs) {
-      host.timeline.at(this.stalledUntilMs, () => this.#receive(event));
-      return;
-    }
-    const before = this.state.life.kind;
-    const { state, effects } = stepAgent(this.state, event, host.nowMs);
-    this.state = state;
-    if (state.life.kind === "latched" && before !== "latched") host.note("latched");
-    for (const effect of effects) {
-      if (!this.#alive) return;
-      if (this.#dies("before", effect.type)) return;
-      if (this.terminateAfter === effect.type) this.deliver({ type: "terminate" });
-      this.#carryOut(effect);
-      if (this.#alive && !isWrite(effect) && this.#dies("after", effect.type)) return;
+    if (this.#blocked !== null) {
+      this.#blocked.push(run);
+    } else if (host.nowMs < this.stalledUntilMs) {
+      host.timeline.at(this.stalledUntilMs, () => this.#whenRunning(run));
+    } else {
+      run();
     }
   }
 
+  /** A call into the kernel that takes so long: the world goes on, JavaScript does not. */
+  #block(forMs: number): void {
+    const host = this.#host;
+    if (forMs === 0) return;
+    const blocked: (() => void)[] = [];
+    this.#blocked = blocked;
+    host.advance(host.nowMs + forMs);
+    this.#blocked = null;
+    for (const run of blocked) this.#soon(run);
+  }
+
+  /** A timer that is late many times over runs once. */
   #tick(): void {
     const host = this.#host;
-    if (!this.#alive) return;
-    if (host.nowMs < this.stalledUntilMs) {
-      // A timer that is late many times over runs once.
-      host.timeline.at(this.stalledUntilMs, () => this.#tick());
-      return;
-    }
-    this.#receive({ type: "tick" });
-    const intervalMs = this.state.device?.timing.passIntervalMs;
-    const everyMs =
-      intervalMs === undefined ? TICK_MS_BEFORE_HEADER : Math.floor(intervalMs / TICKS_PER_PASS);
-    host.timeline.at(host.nowMs + everyMs, () => this.#tick());
+    this.#whenRunning(() => {
+      this.#driver.tick();
+      const intervalMs = this.state.device?.timing.passIntervalMs;
+      const everyMs =
+        intervalMs === undefined ? TICK_MS_BEFORE_HEADER : Math.floor(intervalMs / TICKS_PER_PASS);
+      host.timeline.at(host.nowMs + everyMs, () => this.#tick());
+    });
   }
 
-  #dies(when: KillPoint["when"], effect: AgentEffect["type"]): boolean {
-    if (this.killAt?.when !== when || this.killAt.effect !== effect) return false;
-    this.#host.say(`the agent is about to be killed ${when} ${effect}`);
-    this.#host.killAgent();
-    return true;
-  }
-
-  #carryOut(effect: AgentEffect): void {
-    const host = this.#host;
-    const { nowMs, watchdog } = host;
-    switch (effect.type) {
-      case "log":
-        if (effect.level !== "debug") host.say(`${effect.level}: ${effect.message}`);
-        return;
-      case "read-pass":
-        this.#readPass(effect.pass);
-        return;
-      case "write-heartbeat": {
-        const { pass, record } = effect;
-        this.#write(effect, record, (error) => {
-          this.#receive(
-            error === null
-              ? { type: "heartbeat-written", pass }
-              : { type: "pass-failed", pass, error },
-          );
-        });
-        return;
-      }
-      case "read-regions":
-        this.#readRegions();
-        return;
-      case "keep-first-read": {
-        if (!host.runWritable) {
-          this.deliver({ type: "first-read-failed", error: "EROFS" });
-          return;
+  #watch(): AgentWatch {
+    return {
+      stepped: (before, after) => {
+        if (after.life.kind === "latched" && before.life.kind !== "latched") {
+          this.#host.note("latched");
         }
-        const { deviceUUID, messages } = effect;
-        const bare = messages.length === 0 ? "no bare message" : `bare ${messages.join(", ")}`;
-        host.say(`/run keeps the first read: ${bare}`);
-        host.memory = { ...host.memory, deviceUUID, firstRead: messages };
-        this.deliver({ type: "first-read-kept" });
-        return;
-      }
-      case "forget-unclean-starts":
-        host.memory = { ...host.memory, uncleanStarts: 0 };
-        return;
-      case "open-watchdog": {
-        if (watchdog === null) throw new Error("The core opens a watchdog that is not there");
-        watchdog.open(nowMs);
-        const taken = watchdog.set(effect.timeoutSeconds, nowMs);
+      },
+      before: ({ type }) => {
+        this.#dies("before", type);
+        if (this.terminateAfter === type) this.terminate();
+      },
+      after: ({ type }) => {
+        // A write has its end when it lands.
+        if (type !== "write-heartbeat" && type !== "acknowledge") this.#dies("after", type);
+      },
+    };
+  }
+
+  #dies(when: KillPoint["when"], effect: AgentEffect["type"]): void {
+    if (this.#alive && this.killAt?.when === when && this.killAt.effect === effect) {
+      this.#host.say(`the agent is about to be killed ${when} ${effect}`);
+      this.#host.killAgent();
+    }
+  }
+
+  #watchdog(): AgentWatchdog {
+    const host = this.#host;
+    const { petter } = this;
+    const watchdogOf = (): KernelWatchdog => {
+      if (host.watchdog === null) throw new Error("The core uses a watchdog that is not there");
+      return host.watchdog;
+    };
+    return {
+      open: (timeoutSeconds) => {
+        const watchdog = watchdogOf();
+        watchdog.open(host.nowMs);
+        const taken = watchdog.set(timeoutSeconds, host.nowMs);
         const reportedSeconds = taken === "refused" ? watchdog.timeoutSeconds : taken;
         const reports = reportedSeconds === null ? "nothing" : `${reportedSeconds} s`;
-        host.say(`watchdog opened, set to ${effect.timeoutSeconds} s, reports ${reports}`);
-        host.timeline.at(nowMs + watchdog.opensInMs, () =>
-          this.#receive({
-            type: "watchdog-opened",
-            reportedSeconds,
-            options: watchdog.driver.options,
-          }),
-        );
-        return;
-      }
-      case "start-petter": {
-        const { periodMs, deadlineMs, selfFence } = effect;
-        const result = this.petter.start(effect, nowMs);
+        host.say(`watchdog opened, set to ${timeoutSeconds} s, reports ${reports}`);
+        this.#block(watchdog.opensInMs);
+        return { reportedSeconds, options: watchdog.driver.options };
+      },
+      startPetter: (periodMs, deadlineMs, selfFence) => {
+        const result = petter.start({ periodMs, deadlineMs, selfFence }, host.nowMs);
         host.say(
           `petter ${result}: pets every ${instant(periodMs)} until ${instant(deadlineMs)}, then ` +
             (selfFence ? "sysrq-b" : "no more"),
         );
-        return;
-      }
-      case "push-deadline":
-        this.petter.push(effect.deadlineMs, nowMs);
-        return;
-      case "latch-petter":
-        this.petter.latch();
+      },
+      pushDeadline: (deadlineMs) => petter.push(deadlineMs, host.nowMs),
+      latch: () => {
+        petter.latch();
         host.say("petter latched: it pets no more");
-        return;
-      case "shorten-watchdog":
-        this.deliver(this.#shorten(effect));
-        return;
-      case "keep-mark":
-        if (!host.runWritable) {
-          host.say("/run cannot keep the mark");
-          this.deliver({ type: "mark-failed", error: "EROFS" });
-          return;
-        }
-        host.note("mark");
-        host.say(`/run keeps the mark: epoch ${effect.mark.epoch} from ${effect.mark.fencer}`);
-        host.memory = { ...host.memory, mark: effect.mark };
-        this.deliver({ type: "mark-kept" });
-        return;
-      case "acknowledge":
-        this.#write(effect, effect.record, (error) => {
-          this.#receive(
-            error === null ? { type: "acknowledged" } : { type: "acknowledge-failed", error },
-          );
-        });
-        return;
-      case "reboot":
-        host.say(`reboot by ${effect.method}`);
-        host.reboot(effect.method);
-        return;
-      case "release-watchdog":
-        this.petter.stop();
+      },
+      shorten: (timeoutSeconds) => {
+        const watchdog = watchdogOf();
+        const not = (refused: boolean, error: string) => {
+          host.say(`watchdog not set to ${timeoutSeconds} s: ${error}`);
+          return { ok: false, refused, error } as const;
+        };
+        const reportedSeconds = watchdog.set(timeoutSeconds, host.nowMs);
+        if (reportedSeconds === "refused") return not(true, "the driver refuses it");
+        if (reportedSeconds === null) return not(false, "the driver does not tell its timeout");
+        if (!watchdog.pet(host.nowMs, "latched"))
+          return not(false, "the driver does not take the keepalive");
+        host.say(`watchdog set to ${timeoutSeconds} s, reports ${reportedSeconds} s, petted once`);
+        return { ok: true, reportedSeconds };
+      },
+      release: () => {
+        petter.stop();
         host.note("released");
-        host.say(`petter stopped, 'V': ${watchdog?.close(nowMs, "magic") ?? "no watchdog"}`);
-        return;
-      case "stretch-watchdog":
-        this.petter.stop();
-        watchdog?.setMaximum(nowMs);
+        const closed = host.watchdog?.close(host.nowMs, "magic") ?? "no watchdog";
+        host.say(`petter stopped, 'V': ${closed}`);
+      },
+      stretch: () => {
+        petter.stop();
+        host.watchdog?.setMaximum(host.nowMs);
         host.note("stretched");
-        host.say(`petter stopped, watchdog set to ${watchdog?.timeoutSeconds ?? 0} s`);
-        return;
-      case "ask-vouch":
-        host.askToVouch(effect);
-        return;
-      case "exit":
-        host.exitAgent(effect.code, this.state.unconfirmedWrite);
-    }
-  }
-
-  #shorten({ timeoutSeconds, notAfterMs }: ShortenWatchdog): AgentEvent {
-    const host = this.#host;
-    const { nowMs, watchdog } = host;
-    const not = (refused: boolean, error: string): AgentEvent => {
-      host.say(`watchdog not set to ${timeoutSeconds} s: ${error}`);
-      return { type: "watchdog-not-shortened", refused, error };
+        host.say(`petter stopped, watchdog set to ${host.watchdog?.timeoutSeconds ?? 0} s`);
+      },
+      petCounts: () => ({ pets: 0, petErrors: 0 }),
     };
-    if (watchdog === null) throw new Error("The core shortens a watchdog that is not there");
-    if (nowMs >= notAfterMs) return not(false, "the deadline has passed");
-    const reportedSeconds = watchdog.set(timeoutSeconds, nowMs);
-    if (reportedSeconds === "refused") return not(true, "the driver refuses it");
-    if (reportedSeconds === null) return not(false, "the driver does not tell its timeout");
-    if (!watchdog.pet(nowMs, "latched"))
-      return not(false, "the driver does not take the keepalive");
-    host.say(`watchdog set to ${timeoutSeconds} s, reports ${reportedSeconds} s, petted once`);
-    return { type: "watchdog-shortened", reportedSeconds };
   }
 
-  #readPass(pass: number): void {
+  #hostState(): AgentHostState {
+    const host = this.#host;
+    const { run } = host;
+    return {
+      keepFirstRead: ({ deviceUUID }, messages) => {
+        run.keepFirstRead(deviceUUID, messages);
+        const bare = messages.length === 0 ? "no bare message" : `bare ${messages.join(", ")}`;
+        host.say(`/run keeps the first read: ${bare}`);
+      },
+      forgetUncleanStarts: () => run.forgetUncleanStarts(),
+      recordLatch: (mark) => {
+        if (!run.writable) host.say("/run cannot keep the mark");
+        run.keepMark(mark);
+        host.note("mark");
+        host.say(`/run keeps the mark: epoch ${mark.epoch} from ${mark.fencer}`);
+      },
+      recordUnconfirmedWrite: () => run.noteUnconfirmedWrite(),
+      recordSlot: ({ nodeID }) => run.recordSlot(nodeID),
+      endInOrder: () => run.endInOrder(),
+      disown: () => run.disown(),
+    };
+  }
+
+  #device(nodeID: number): AgentDevice {
     const host = this.#host;
     const { device } = host;
-    this.#worker.submit({
-      kind: "read",
-      land: () => undefined,
-      done: (error) => {
-        if (error !== null) {
-          this.#receive({ type: "pass-failed", pass, error });
-          return;
-        }
-        this.#receive({
-          type: "pass-read",
-          pass,
+    return {
+      ...NO_FENCING,
+      readPass: (_nodeID, answer) =>
+        this.#read(answer, () => ({
           header: device.readHeader(),
-          fence: device.fence(NODE_ID),
-          heartbeat: device.heartbeat(NODE_ID),
+          fence: device.fence(nodeID),
+          heartbeat: device.heartbeat(nodeID),
           samePath: device.samePath,
           uptimeMs: host.nowMs - host.bootedMs,
-          wallNs: BigInt(host.nowMs + host.wallOffsetMs) * 1_000_000n,
+          wallNs: host.wallNs,
+        })),
+      writeHeartbeat: (record, urgency, answer) => {
+        const effect = urgency === "urgent" ? "acknowledge" : "write-heartbeat";
+        this.#worker.submit({
+          kind: "write",
+          urgent: urgency === "urgent",
+          land: () => this.#landed(effect, record),
+          done: (error) => this.#answer(answer, error, () => null),
         });
       },
-    });
+      readRegions: (answer) => {
+        const startedLivedMs = host.nowMs;
+        const startedRawMs = startedLivedMs - host.sleptMs;
+        this.#read(answer, () => {
+          const endedLivedMs = host.nowMs;
+          const endedRawMs = endedLivedMs - host.sleptMs;
+          const times: DualTimes = { startedLivedMs, endedLivedMs, startedRawMs, endedRawMs };
+          return {
+            heartbeats: device.heartbeats(),
+            fences: device.fences(),
+            heartbeatsTimes: times,
+            fencesTimes: times,
+          };
+        });
+      },
+    };
   }
 
-  #readRegions(): void {
-    const host = this.#host;
-    const { device, nowMs: startedMs } = host;
+  #read<Reply>(answer: (read: DeviceAnswer<Reply>) => void, read: () => Reply): void {
     this.#worker.submit({
       kind: "read",
+      urgent: false,
       land: () => undefined,
-      done: (error) => {
-        if (error !== null) {
-          this.#receive({ type: "regions-failed", error });
-          return;
-        }
-        const times = { startedMs, endedMs: host.nowMs };
-        this.#receive({
-          type: "heartbeats-read",
-          reading: { ...times, slots: device.heartbeats() },
-        });
-        this.#receive({ type: "fences-read", reading: { ...times, slots: device.fences() } });
-      },
+      done: (error) => this.#answer(answer, error, read),
     });
   }
 
-  #write(effect: AgentEffect, record: HeartbeatRecord, done: (error: string | null) => void): void {
+  #answer<Reply>(
+    answer: (told: DeviceAnswer<Reply>) => void,
+    error: string | null,
+    reply: () => Reply,
+  ): void {
+    const told: DeviceAnswer<Reply> =
+      error === null ? { ok: true, reply: reply() } : { ok: false, error };
+    this.#whenRunning(() => answer(told));
+  }
+
+  #landed(effect: AgentEffect["type"], record: HeartbeatRecord): void {
     const host = this.#host;
-    const bytes = encodeHeartbeatRecord(record, STRIDE_BYTES);
-    this.#worker.submit({
-      kind: "write",
-      land: () => {
-        host.device.putHeartbeat(record.nodeID, bytes);
-        host.note(record.fenced ? "acknowledged" : "beat");
-        if (record.fenced && record.armed) host.armedAcknowledgementMs ??= host.nowMs;
-        this.#sayBeat(record);
-        if (this.#alive) this.#dies("after", effect.type);
-      },
-      done,
-    });
-  }
-
-  /** Only what is new in it. */
-  #sayBeat(record: HeartbeatRecord): void {
+    host.device.putHeartbeat(record.nodeID, encodeHeartbeatRecord(record, STRIDE_BYTES));
+    host.note(record.fenced ? "acknowledged" : "beat");
+    if (record.fenced && record.armed) host.armedAcknowledgementMs ??= host.nowMs;
     const said = describeBeat(record);
-    if (said !== this.#host.lastBeat) this.#host.say(`on the device: ${said}`);
-    this.#host.lastBeat = said;
+    // Only what is new in it.
+    if (said !== host.lastBeat) host.say(`on the device: ${said}`);
+    host.lastBeat = said;
+    this.#dies("after", effect);
   }
 }
 
-export function describeBeat(record: HeartbeatRecord): string {
-  return [
-    `heartbeat of start ${Number.parseInt(record.startID.slice(0, 12), 16)}.` +
-      Number.parseInt(record.startID.slice(12), 16),
-    record.armed ? "armed" : "unarmed",
-    ...(record.detectOnly ? ["detect-only"] : []),
-    ...(record.leaving ? ["leaving"] : []),
-    ...(record.fenced ? [`fenced by epoch ${record.acknowledgedEpoch}`] : []),
-    ...(record.seenEpoch > 0 ? [`has seen epoch ${record.seenEpoch}`] : []),
-  ].join(", ");
-}
+/** In these scenarios an agent is given no orders and no slot tasks. */
+const NO_FENCING: FenceDevice = {
+  readFence: refuse,
+  writeFence: refuse,
+  replaceFence: refuse,
+};
 
-type ShortenWatchdog = AgentEffect & { readonly type: "shorten-watchdog" };
-
-function isWrite(effect: AgentEffect): boolean {
-  return effect.type === "write-heartbeat" || effect.type === "acknowledge";
+function refuse(): never {
+  throw new Error("An agent that has no order uses the fence region");
 }
 
 const NO_WATCHDOG = new KernelWatchdog({

@@ -3,6 +3,8 @@ import type { Timeline } from "./timeline.ts";
 
 type Operation = {
   readonly kind: "read" | "write";
+  /** Goes before all that wait. */
+  readonly urgent: boolean;
   /** What a write puts on the device; whoever asked for it may be dead by then. */
   readonly land: () => void;
   /** Not called once the worker was abandoned. */
@@ -32,7 +34,8 @@ export class DiskWorker {
   }
 
   submit(operation: Operation): void {
-    this.#queue.push(operation);
+    if (operation.urgent) this.#queue.unshift(operation);
+    else this.#queue.push(operation);
     this.#next();
   }
 

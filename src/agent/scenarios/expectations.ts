@@ -1,6 +1,6 @@
 import { isArmed } from "../agent-state.ts";
-import { describeBeat } from "./agent-process.ts";
 import { NODE_ID, type Happening, type Host } from "./host.ts";
+import { describeBeat } from "./records.ts";
 import type { CommandWords } from "./scenario-file.ts";
 import { instant } from "./timeline.ts";
 
@@ -98,7 +98,7 @@ function answers(host: Host): Readonly<Record<string, Check>> {
       return same(instant(watchdogMs), argument);
     },
     fence: (argument) => same(host.device.fence(NODE_ID).kind, argument),
-    mark: (argument) => same(host.memory.mark === null ? "none" : "kept", argument),
+    mark: (argument) => same(host.run.mark === null ? "none" : "kept", argument),
   };
 }
 

@@ -1,6 +1,7 @@
-import type { AgentConfig, BootMemory } from "../agent-config.ts";
+import type { AgentConfig } from "../agent-config.ts";
 import { isArmed } from "../agent-state.ts";
 import type { AgentEffect, RebootMethod } from "../effect.ts";
+import { RunMemory } from "../../../sim/run-memory.ts";
 import { AgentProcess } from "./agent-process.ts";
 import type { DiskWorld } from "./disk-worker.ts";
 import type { FakeDevice } from "./fake-device.ts";
@@ -69,9 +70,9 @@ export class Host implements DiskWorld {
   processes = 0;
   /** What the trace last said of the own slot. */
   lastBeat = "";
-  memory: BootMemory = FORGOTTEN;
-  /** /run can be written. */
-  runWritable = true;
+  run = new RunMemory();
+  /** How long it has slept: the raw clock does not count that. */
+  sleptMs = 0;
   /** What a consistent list shows; null = the API does not answer. */
   api: { readonly openRequests: number } | null = null;
   /**
@@ -92,6 +93,10 @@ export class Host implements DiskWorld {
 
   say(text: string): void {
     this.#trace.push(`${instant(this.nowMs).padStart(8)}  ${text}`);
+  }
+
+  get wallNs(): bigint {
+    return BigInt(this.nowMs + this.wallOffsetMs) * 1_000_000n;
   }
 
   note(what: Happening): void {
@@ -123,6 +128,7 @@ export class Host implements DiskWorld {
   suspend(forMs: number): void {
     this.watchdog?.sleep(forMs);
     this.nowMs += forMs;
+    this.sleptMs += forMs;
   }
 
   startAgent(config: Pick<AgentConfig, AgentChoices>): void {
@@ -140,11 +146,8 @@ export class Host implements DiskWorld {
       startSeed: this.processes.toString(16).padStart(12, "0"),
       watchdogSurvivesReboot: !this.options.stopOnReboot,
       watchdog: this.#inspect(),
-      memory: this.memory,
+      memory: this.run.beginStart(),
     });
-    // Unclean until it has shown the contrary; a process that is killed cannot say so.
-    const { uncleanStarts } = this.memory;
-    this.memory = { ...this.memory, uncleanStarts: uncleanStarts + 1 };
     this.process = process;
     process.begin();
   }
@@ -153,18 +156,12 @@ export class Host implements DiskWorld {
   killAgent(): void {
     if (this.process === null) throw new Error("No agent runs");
     this.note("killed");
-    this.memory = { ...this.memory, unconfirmedWrite: true };
     this.#endProcess("the agent is killed");
   }
 
-  exitAgent(code: number, unconfirmedWrite: boolean): void {
+  exitAgent(code: number): void {
     this.exitCode = code;
     this.note("exit");
-    this.memory = {
-      ...this.memory,
-      unconfirmedWrite,
-      uncleanStarts: code === 0 ? 0 : this.memory.uncleanStarts,
-    };
     this.#endProcess(`the agent exits with ${code}`);
   }
 
@@ -204,7 +201,7 @@ export class Host implements DiskWorld {
     this.death = null;
     this.bootID = bootID;
     this.bootedMs = this.nowMs;
-    this.memory = FORGOTTEN;
+    this.run = new RunMemory();
     if (this.watchdog !== null) {
       this.watchdog.ticking = false;
       this.watchdog.timeoutSeconds = 60;
@@ -234,9 +231,7 @@ export class Host implements DiskWorld {
     if (api === null || process === null) return;
     if (leaving) this.sbdNodeLeaving = true;
     const { openRequests } = api;
-    this.timeline.at(this.nowMs + API_ANSWERS_AFTER_MS, () =>
-      process.deliver({ type: "vouch-read", id, openRequests }),
-    );
+    this.timeline.at(this.nowMs + API_ANSWERS_AFTER_MS, () => process.hearVouch(id, openRequests));
   }
 
   #reportStatus(): void {
@@ -289,11 +284,3 @@ export function machineIDOf(name: string): string {
   if (!/^m[1-9]$/.test(name)) throw new Error(`A machine is named m1 to m9: ${name}`);
   return name.slice(1).padStart(32, "0");
 }
-
-const FORGOTTEN: BootMemory = {
-  mark: null,
-  firstRead: null,
-  deviceUUID: null,
-  unconfirmedWrite: false,
-  uncleanStarts: 0,
-};

@@ -100,3 +100,15 @@ export function heartbeatBytes(beat: {
   };
   return encodeHeartbeatRecord(record, STRIDE_BYTES);
 }
+
+export function describeBeat(record: HeartbeatRecord): string {
+  return [
+    `heartbeat of start ${Number.parseInt(record.startID.slice(0, 12), 16)}.` +
+      Number.parseInt(record.startID.slice(12), 16),
+    record.armed ? "armed" : "unarmed",
+    ...(record.detectOnly ? ["detect-only"] : []),
+    ...(record.leaving ? ["leaving"] : []),
+    ...(record.fenced ? [`fenced by epoch ${record.acknowledgedEpoch}`] : []),
+    ...(record.seenEpoch > 0 ? [`has seen epoch ${record.seenEpoch}`] : []),
+  ].join(", ");
+}

@@ -177,7 +177,7 @@ export class ScenarioHost {
         host.wallOffsetMs += words.secondsMs("by how much");
         return;
       case "run":
-        host.runWritable = oneOf(words, ["writable", "unwritable"]) === "writable";
+        host.run.writable = oneOf(words, ["writable", "unwritable"]) === "writable";
         return;
       case "worker":
         oneOf(words, ["replaced"]);
@@ -253,7 +253,7 @@ function runAgent(host: Host, words: CommandWords): void {
 function terminateAgent(agent: AgentProcess, words: CommandWords): void {
   const point = words.rest();
   if (point === "") {
-    agent.deliver({ type: "terminate" });
+    agent.terminate();
     return;
   }
   const { when, effect } = killPoint(point, words);
