@@ -5,8 +5,8 @@ import type { Volume } from "./workloads.ts";
 
 const STARTS_AFTER_MS = 4_000;
 const SYNC_EVERY_MS = 5_000;
-/** From what it has read to what it does; with the interval less than the ten seconds a taint stands. */
-const ACTS_WITHIN_MS = 3_000;
+/** From what it has read to what it does: nearly as long as a taint stands before anything is proven. */
+const ACTS_WITHIN_MS = 4_900;
 
 /** A pod of its node as it was read, and whether its volume may be mounted here. */
 type Seen = { readonly volume: Volume; readonly pod: KubePod; readonly attached: boolean };

@@ -763,8 +763,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: `${OPERATOR}/remediation.ts`,
-        find: '        : taintForFencing(node, "NoExecute", moment.wall)),\n      ...showMoment(remediation, "proof-pending"',
-        replace: '        : []),\n      ...showMoment(remediation, "proof-pending"',
+        find: '  return mayDie ? taintForFencing(node, "NoExecute", moment.wall) : [];',
+        replace: "  return mayDie ? [] : [];",
       },
       {
         file: `${OPERATOR}/remediation.ts`,
@@ -845,7 +845,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: `${OPERATOR}/remediation.ts`,
-        find: '      ...showMoment(remediation, "proof-pending"',
+        find: '      ...evict(remediation, node, slot, moment),\n      ...showMoment(remediation, "proof-pending"',
         replace:
           '      ...releaseWork(snapshot, node, fencing?.bootID ?? "", "Automatic", moment.wall).actions,\n      ...showMoment(remediation, "proof-pending"',
       },

@@ -5,6 +5,7 @@ import { listAt, textAt } from "../kube/kube-object.ts";
 import { CliError } from "./cli-error.ts";
 import { withCluster } from "./cluster-connection.ts";
 import { isOver, MAY_VIEW, nameOf, nodeOf, viewCluster, type ClusterView } from "./cluster-view.ts";
+import { seconds } from "../timing/contract.ts";
 import { ageMs, bar, duration } from "./durations.ts";
 import { paint, printable, textFields } from "./text-table.ts";
 import type { Terminal } from "./terminal.ts";
@@ -297,7 +298,9 @@ function whenText(earliest: Unmet["earliest"], time: string | null, wallMs: numb
     case "bound":
     case "taint":
       if (time === null) {
-        return earliest === "bound" ? "M after the message stands" : "10 s after NoExecute stands";
+        return earliest === "bound"
+          ? "M after the message stands"
+          : `${seconds(TAINT_STANDS_MS)} after NoExecute stands`;
       }
       return Date.parse(time) > wallMs
         ? `in ${duration(Date.parse(time) - wallMs)}, at ${time}`

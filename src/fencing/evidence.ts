@@ -37,7 +37,7 @@ export type Missing = { readonly code: MissingCode; readonly detail: string };
  * - `NODE_UNKNOWN`     the Node was not read, or is another one than at the start
  * - `NODE_BOOT`        the kubelet has told another boot, or another machine's
  * - `SBDNODE`          not exactly one SBDNode, or it is leaving
- * - `TAINT`            the NoExecute taint has not stood for ten seconds
+ * - `TAINT`            the NoExecute taint has not stood for five seconds
  * - `NO_ACKNOWLEDGEMENT`, `ACKNOWLEDGED_UNARMED`, `ACKNOWLEDGED_WAIT`, `NO_LATER_BOOT`,
  *   `TWO_MACHINES`     what the other rows lack
  */

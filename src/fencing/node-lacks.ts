@@ -12,8 +12,8 @@ import {
 } from "./fence-case.ts";
 import { runsTwice } from "./two-of-one-id.ts";
 
-/** How long the kubelets and the API server may take until NoExecute keeps pods away. */
-export const TAINT_STANDS_MS = 10_000;
+/** How far the watch cache that a kubelet lists its Node from may be behind: then NoExecute keeps pods away. */
+export const TAINT_STANDS_MS = 5_000;
 
 /**
  * What is missing to this: the Node's work ran on the machine that died, and runs on no other. The
@@ -135,7 +135,7 @@ type ToldBoots = ReadonlyMap<string, ToldBoot>;
  *
  * - The addressed boot acknowledged, so it ran after the message, and a machine of its own runs one boot at
  *   a time: every other one is over, or began later.
- * - It was first told when NoExecute had stood for ten seconds under an earlier boot: a kubelet tells its boot
+ * - It was first told when NoExecute had stood for `TAINT_STANDS_MS` under an earlier boot: a kubelet tells its boot
  *   before it starts pods, so this one was given none. What ran before it ended with it on a machine of its
  *   own; a virtual one may run twice, so there no boot but the addressed one may have been told before.
  */

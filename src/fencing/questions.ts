@@ -73,26 +73,15 @@ export function askAgain(state: FencerState, nowMs: number): FencerStep {
   return followNode(asked, effects, nowMs);
 }
 
-/** While a message stands the Node is watched: a kubelet of another machine may speak up. */
+/** From its naming on the Node is watched: when it was tainted, and whether another machine's kubelet speaks up. */
 function followNode(
   state: FencerState,
   effects: readonly FencerEffect[],
   nowMs: number,
 ): FencerStep {
-  const wanted =
-    state.node === null ||
-    awaitsWord(state) ||
-    (state.message.kind === "standing" && state.requests.some(({ proof }) => proof === null));
+  const wanted = state.node === null || state.requests.some(({ proof }) => proof === null);
   const due = state.askedNodeMs === null || nowMs - state.askedNodeMs >= ASK_NODE_AGAIN_AFTER_MS;
   return wanted && due
     ? { state: { ...state, askedNodeMs: nowMs }, effects: [...effects, { type: "ask-node" }] }
     : { state, effects };
-}
-
-/** An administrator has spoken, and without a message only the Node tells of which boot. */
-function awaitsWord({ message, requests }: FencerState): boolean {
-  return (
-    message.kind !== "standing" &&
-    requests.some(({ proof, confirmation }) => proof === null && confirmation !== null)
-  );
 }

@@ -6,6 +6,10 @@ import { bootOf, Cluster, M_MS, rowOf } from "./scenarios/cluster.ts";
 
 const TAINT = "medik8s.io/sbd-remediation";
 
+function slotNameOf(cluster: Cluster, nodeName: string): string {
+  return cluster.slotOf(nodeName)?.metadata.name ?? assert.fail(`no slot of ${nodeName}`);
+}
+
 test("a request walks through every row of the table, each write after the one it needs", () => {
   const cluster = new Cluster();
   cluster.lose("worker-1");
@@ -27,6 +31,7 @@ test("a request walks through every row of the table, each write after the one i
       "event Normal FencingInitiated req: Fencing initiated for node 'worker-1' via SBD.",
       "finalizers req [medik8s.io/sbd-remediation]",
       `taints worker-1 [${TAINT}:NoSchedule]`,
+      `taints worker-1 [${TAINT}:NoExecute]`,
       "status req Pending agent=worker-2",
       "event Normal FencerNamed req: worker-2 is named to fence it",
       "status req Pending",
@@ -45,8 +50,10 @@ test("a request walks through every row of the table, each write after the one i
   assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoExecute`]);
 
   cluster.addPod("app", "worker-1");
+  cluster.addAttachment("disk", "worker-1");
   cluster.reportProven("req", "worker-1");
   cluster.settle();
+  assert.equal(cluster.api.get("Pod", "app"), null);
   assert.deepEqual(rowOf(cluster.status("req")), [
     "FencingInProgress",
     "Processing True RemediationStarted",
@@ -61,7 +68,7 @@ test("a request walks through every row of the table, each write after the one i
       .includes("event Normal NodeFenced req: Node 'worker-1' successfully fenced via SBD."),
   );
 
-  cluster.api.delete("Pod", "app");
+  cluster.api.delete("VolumeAttachment", "disk");
   cluster.settle();
   assert.deepEqual(rowOf(cluster.status("req")), [
     "FencedSuccessfully",
@@ -125,8 +132,29 @@ test("other people's taints and finalizers stay", () => {
   assert.deepEqual(finalizers, ["their/finalizer", "medik8s.io/sbd-remediation"]);
 });
 
-test("NoExecute comes with the durable message and not before", () => {
+test("NoExecute comes before the naming of a fencer, on a node that is lost", () => {
   const cluster = new Cluster();
+  cluster.lose("worker-1");
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  const trace = cluster.takeTrace();
+  const tainted = trace.indexOf(`taints worker-1 [${TAINT}:NoExecute]`);
+  assert.ok(tainted >= 0 && tainted < trace.indexOf("status req Pending agent=worker-2"));
+});
+
+test("and on one that is Ready where its agent is armed in that boot", () => {
+  const cluster = new Cluster();
+  cluster.settle();
+  cluster.agentReports(slotNameOf(cluster, "worker-1"), { bootID: bootOf("worker-1", 1) });
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoExecute`]);
+});
+
+test("on one that is Ready and whose agent is armed in no boot or another it comes with the durable message", () => {
+  const cluster = new Cluster();
+  cluster.settle();
+  cluster.agentReports(slotNameOf(cluster, "worker-1"), { bootID: bootOf("worker-1", 2) });
   cluster.createRemediation("req", { nodeName: "worker-1" });
   cluster.settle();
   cluster.fencerReports("req", { state: "Writing", epoch: 1 });
@@ -154,7 +182,6 @@ for (const strategy of ["Automatic", "OutOfServiceTaint", "ResourceDeletion", "N
 
   test(`no proof is shown before NoExecute stands, and it stands to the end, strategy ${strategy}`, () => {
     const cluster = new Cluster();
-    cluster.lose("worker-1");
     cluster.createRemediation("req", { nodeName: "worker-1", strategy });
     cluster.settle();
     cluster.takeTrace();

@@ -135,7 +135,8 @@ function keepFencing(
   }
   const fencer = chooseFencer(snapshot, memory, config, remediation, moment.nowMs);
   if (fencer !== null && fencer !== named) {
-    return nameFencer(remediation, slot, config, fencer, memory, moment);
+    const naming = nameFencer(remediation, slot, config, fencer, memory, moment);
+    return { ...naming, actions: [...evict(remediation, node, slot, moment), ...naming.actions] };
   }
   const isDeployed = config.spec.fencerPlacement === "Operator";
   if (fencer === null && fencing?.state === "Failed" && fencing.unfencable === undefined) {
@@ -161,13 +162,30 @@ function keepFencing(
       : (fencing.unfencable?.detail ?? fencing.missing?.join("; ") ?? "");
   return {
     actions: [
-      ...(isUnprovable(remediation, node)
-        ? lowerTaint(node)
-        : taintForFencing(node, "NoExecute", moment.wall)),
+      ...evict(remediation, node, slot, moment),
       ...showMoment(remediation, "proof-pending", missing, moment.wall),
     ],
     memory,
   };
+}
+
+/**
+ * NoExecute from the moment that a fencer is named, so that it has long stood when the death is proven; on a
+ * node that is Ready, and so runs its pods, only where its boot can be fenced, or its message stands.
+ */
+function evict(
+  remediation: SBDRemediation,
+  node: KubeNode,
+  slot: SBDNode,
+  moment: Moment,
+): readonly Action[] {
+  if (isUnprovable(remediation, node)) {
+    return lowerTaint(node);
+  }
+  const { armed = false, leaving = false, bootID } = slot.status ?? {};
+  const isArmed = armed && !leaving && bootID === bootIDOf(node);
+  const mayDie = !isReady(node) || isArmed || remediation.status.fencing?.state === "Durable";
+  return mayDie ? taintForFencing(node, "NoExecute", moment.wall) : [];
 }
 
 /**

@@ -33,13 +33,12 @@ function succeeded(cluster: Cluster): string {
 }
 
 for (const strategy of [undefined, "Automatic", "OutOfServiceTaint"]) {
-  test(`${strategy ?? "no strategy"}: out of service until pods and attachments are gone`, () => {
+  test(`${strategy ?? "no strategy"}: out of service, and pods are deleted, until all is gone`, () => {
     const cluster = proven(strategy);
     assert.equal(isOutOfService(cluster), true);
-    assert.notEqual(cluster.api.get("Pod", "app"), null);
-    assert.match(cluster.status("req").message ?? "", /1 pod\(s\) and 1 volume attachment\(s\)/);
-    cluster.api.delete("Pod", "app");
-    cluster.settle();
+    const released = cluster.takeTrace().filter((line) => /^delete|out-of-service/.test(line));
+    assert.match(released[0] ?? "", /^taints worker-1 .*out-of-service/);
+    assert.deepEqual(released.slice(1), ["delete pod app grace=0"]);
     assert.equal(succeeded(cluster), "Succeeded Unknown RemediationStarted");
     assert.match(cluster.status("req").message ?? "", /0 pod\(s\) and 1 volume attachment\(s\)/);
     cluster.api.delete("VolumeAttachment", "disk");
@@ -161,9 +160,7 @@ test("attachments of what stays on the node are not waited for: the device, and 
   cluster.settle();
   cluster.reportProven("req", "worker-1", "Acknowledged");
   cluster.settle();
-  assert.match(cluster.status("req").message ?? "", /2 pod\(s\) and 2 volume attachment\(s\)/);
-  cluster.api.delete("Pod", "app");
-  cluster.api.delete("Pod", "scratch");
+  assert.match(cluster.status("req").message ?? "", /0 pod\(s\) and 2 volume attachment\(s\)/);
   cluster.api.delete("VolumeAttachment", "pv-app");
   cluster.settle();
   assert.equal(succeeded(cluster), "Succeeded Unknown RemediationStarted");
@@ -213,7 +210,7 @@ const EVICTED: Readonly<Record<string, readonly object[]>> = {
   "everything for a while": [{ operator: "Exists", tolerationSeconds: 300 }],
 };
 for (const [what, tolerations] of Object.entries(EVICTED)) {
-  test(`a pod that tolerates ${what} is waited for`, () => {
+  test(`a pod that tolerates ${what} is deleted`, () => {
     const cluster = new Cluster();
     cluster.addPod("app", "worker-1", { tolerations });
     cluster.lose("worker-1");
@@ -221,12 +218,28 @@ for (const [what, tolerations] of Object.entries(EVICTED)) {
     cluster.settle();
     cluster.reportProven("req", "worker-1");
     cluster.settle();
-    assert.equal(succeeded(cluster), "Succeeded Unknown RemediationStarted");
-    cluster.api.delete("Pod", "app");
-    cluster.settle();
+    assert.ok(cluster.takeTrace().includes("delete pod app grace=0"));
     assert.equal(succeeded(cluster), "Succeeded True RemediationFinishedSuccessfully");
   });
 }
+
+test("what a finalizer holds is deleted once, and waited for", () => {
+  const cluster = new Cluster();
+  cluster.addPod("app", "worker-1", {}, { finalizers: ["their/finalizer"] });
+  cluster.lose("worker-1");
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.reportProven("req", "worker-1");
+  cluster.pass(60_000);
+  const deletions = cluster.takeTrace().filter((line) => line.startsWith("delete"));
+  assert.deepEqual(deletions, ["delete pod app grace=0"]);
+  assert.equal(succeeded(cluster), "Succeeded Unknown RemediationStarted");
+  cluster.api.change("Pod", "app", ({ metadata }) => {
+    metadata.finalizers = [];
+  });
+  cluster.settle();
+  assert.equal(succeeded(cluster), "Succeeded True RemediationFinishedSuccessfully");
+});
 
 test("finished pods and mirrors of static pods are not waited for", () => {
   const cluster = new Cluster();
@@ -271,7 +284,7 @@ test("released again and proven again: a second request for a later boot starts 
   cluster.addPod("app-2", "worker-1");
   cluster.createRemediation("again", { nodeName: "worker-1" });
   cluster.settle();
-  assert.deepEqual(cluster.taints("worker-1"), ["medik8s.io/sbd-remediation:NoSchedule"]);
+  assert.deepEqual(cluster.taints("worker-1"), ["medik8s.io/sbd-remediation:NoExecute"]);
   assert.equal(cluster.status("again").phase, "Pending");
   assert.equal(cluster.node("worker-1").status?.nodeInfo?.bootID, bootOf("worker-1", 2));
 });

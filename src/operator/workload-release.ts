@@ -24,7 +24,8 @@ export type Release = {
 
 /**
  * Lets the dead boot's work go: the pods that NoExecute evicts and the attachments of their volumes are
- * to be gone. The out-of-service taint force-detaches even mounted volumes, so it is set only while
+ * to be gone. The pods are deleted at once: left to the taint alone they wait for the garbage collector's
+ * next round. The out-of-service taint force-detaches even mounted volumes, so it is set only while
  * the Node still shows the boot proven dead, never on a Ready node, and goes as soon as the boot has
  * changed: a later boot's kubelet may have started the same pods again.
  */
@@ -48,7 +49,7 @@ export function releaseWork(
   const actions = released
     ? []
     : useTaint
-      ? taintOutOfService(node, wall)
+      ? [...taintOutOfService(node, wall), ...deletePods(pods, stillDead)]
       : [...clearOutOfService(node, deadBootID), ...deletePods(pods, stillDead)];
   return {
     released,
@@ -68,9 +69,17 @@ export function clearOutOfService(node: KubeNode, deadBootID: string): Action[] 
 /** Of a dead kubelet nobody will confirm the end; a living one ends its pods in order. */
 function deletePods(pods: readonly KubePod[], stillDead: boolean): Action[] {
   return pods.flatMap((pod): Action[] =>
-    pod.metadata.deletionTimestamp !== undefined && !stillDead
+    isEnding(pod, stillDead)
       ? []
       : [{ type: "delete-pod", target: targetOf(pod), graceSeconds: stillDead ? 0 : null }],
+  );
+}
+
+/** What has no grace left is held by a finalizer alone, and not deleted again. */
+function isEnding({ metadata }: KubePod, stillDead: boolean): boolean {
+  return (
+    metadata.deletionTimestamp !== undefined &&
+    (!stillDead || metadata.deletionGracePeriodSeconds === 0)
   );
 }
 

@@ -42,6 +42,7 @@ export type StoredMeta = {
   generation: number;
   creationTimestamp: string;
   deletionTimestamp?: string;
+  deletionGracePeriodSeconds?: number;
   finalizers?: string[];
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
@@ -198,13 +199,9 @@ export class ApiModel {
       case "set-node-conditions":
         return this.#write("Node", action.target, mergeStatus({ conditions: action.conditions }));
       case "delete-pod":
-        return this.#delete("Pod", action.target, () => {
-          if (action.graceSeconds === 0) {
-            this.#objects.delete(keyOf("Pod", action.target.name));
-          }
-        });
+        return this.#deletePod(action.target, action.graceSeconds);
       case "delete-sbd-node":
-        return this.#delete("SBDNode", action.target, () => undefined);
+        return this.#delete("SBDNode", action.target);
       case "create-sbd-node":
         return this.create(
           "SBDNode",
@@ -233,15 +230,15 @@ export class ApiModel {
         return this.create("Job", { ...metadata }, { spec });
       }
       case "delete-job":
-        return this.#delete("Job", action.target, () => undefined);
+        return this.#delete("Job", action.target);
       case "delete-daemon-set":
-        return this.#delete("DaemonSet", action.target, () => undefined);
+        return this.#delete("DaemonSet", action.target);
       case "set-config-finalizers":
         return this.#write("SBDConfig", action.target, (object) => {
           object.metadata.finalizers = [...action.finalizers];
         });
       case "delete-deployment":
-        return this.#delete("Deployment", action.target, () => undefined);
+        return this.#delete("Deployment", action.target);
     }
   }
 
@@ -266,19 +263,27 @@ export class ApiModel {
     return "done";
   }
 
-  #delete(kind: Kind, target: Target, then: () => void): Outcome {
+  #delete(kind: Kind, target: Target): Outcome {
     const found = this.#objects.get(keyOf(kind, target.name));
     if (found === undefined || found.metadata.uid !== target.uid) {
       return "gone";
     }
-    // A pod stays until its kubelet, or somebody with no grace, says that it ended.
-    if (kind === "Pod" && found.metadata.finalizers === undefined) {
-      found.metadata.deletionTimestamp ??= this.#wall();
-      found.metadata.resourceVersion = this.#nextVersion();
-    } else {
-      this.delete(kind, target.name);
+    this.delete(kind, target.name);
+    return "done";
+  }
+
+  /** A pod stays until its kubelet, or somebody with no grace, says that it ended. */
+  #deletePod({ name, uid }: Target, graceSeconds: number | null): Outcome {
+    const found = this.#objects.get(keyOf("Pod", name));
+    if (found === undefined || found.metadata.uid !== uid) {
+      return "gone";
     }
-    then();
+    found.metadata.deletionTimestamp ??= this.#wall();
+    found.metadata.deletionGracePeriodSeconds = graceSeconds ?? 30;
+    found.metadata.resourceVersion = this.#nextVersion();
+    if (graceSeconds === 0) {
+      this.#collect(found);
+    }
     return "done";
   }
 

@@ -266,10 +266,15 @@ export class Cluster {
     });
   }
 
-  addPod(name: string, nodeName: string, more: Readonly<Record<string, unknown>> = {}): void {
+  addPod(
+    name: string,
+    nodeName: string,
+    more: Readonly<Record<string, unknown>> = {},
+    metadata: Partial<StoredMeta> = {},
+  ): void {
     this.api.create(
       "Pod",
-      { name, namespace: "apps" },
+      { name, namespace: "apps", ...metadata },
       { spec: { nodeName, ...more }, status: { phase: "Running" } },
     );
   }
