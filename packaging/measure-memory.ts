@@ -23,6 +23,9 @@ import {
   TIMEOUT_SECONDS,
 } from "../src/agent/api/testing/live-cluster.ts";
 import { API_VERSION, SYSTEM_NAMESPACE } from "../src/api/group.ts";
+import type { SBDNodeStatus } from "../src/api/sbd-node.ts";
+import { manifests } from "../src/api/testing/manifests.ts";
+import { listAt, textAt } from "../src/kube/kube-object.ts";
 import { openSlotDevice } from "../src/platform/slot-device.ts";
 import { encodeHeartbeatRecord, type HeartbeatRecord } from "../src/protocol/heartbeat-record.ts";
 import { bundle } from "./bundle.ts";
@@ -91,11 +94,10 @@ function sbdNode(nodeID: number, round: number): Record<string, unknown> {
   };
 }
 
-function statusOf(nodeID: number, round: number): Record<string, unknown> {
+function statusOf(nodeID: number, round: number): SBDNodeStatus {
   return {
     bootID: bootIDs[nodeID],
     machineID: machineID(nodeID),
-    virtual: false,
     startID: machineID(nodeID).slice(-16),
     watchdog: {
       path: "/dev/watchdog",
@@ -224,6 +226,14 @@ function pidsOf(sbd: string, word: string): number[] {
     });
 }
 
+/** The plain values of its Deployment. */
+function operatorEnvironment(): Record<string, string> {
+  const [deployment] = manifests("operator/deployment.yaml");
+  const [container] = listAt(deployment, "spec", "template", "spec", "containers");
+  const plain = listAt(container, "env").filter((entry) => textAt(entry, "value") !== "");
+  return Object.fromEntries(plain.map((entry) => [textAt(entry, "name"), textAt(entry, "value")]));
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -255,6 +265,7 @@ async function main(): Promise<void> {
       word: "operator",
       token: server.tokenFor(SYSTEM_NAMESPACE, "sbd-operator"),
       environment: {
+        ...operatorEnvironment(),
         POD_NAME: "sbd-operator-a",
         SBD_METRICS_PORT: "0",
         SBD_METRICS_ADDRESS: "127.0.0.1",

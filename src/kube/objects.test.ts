@@ -5,7 +5,7 @@ import { startApiServer, type ApiServer } from "../testing/apiserver/start-api-s
 import { isRealServer } from "../testing/kube-apiserver/is-real-server.ts";
 import type { KubeClient } from "./kube-client.ts";
 import { KubeError } from "./kube-error.ts";
-import { fieldAt, textAt } from "./kube-object.ts";
+import { fieldAt, textAt, type KubeObject } from "./kube-object.ts";
 import { getObject, listObjects } from "./read-objects.ts";
 import { LEASES, NODES } from "./resource-type.ts";
 import { embeddedClient } from "./testing/embedded-client.ts";
@@ -68,6 +68,27 @@ test(
     assert.ok(Number(list.resourceVersion) > before);
   },
 );
+
+test("a list of many pages is whole, of one moment, and keeps of each object what is wanted", async () => {
+  const names = Array.from({ length: 1_100 }, (_, index) => `n-${String(index).padStart(4, "0")}`);
+  server.objects.load(
+    names.map((name) => ({
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: { name, labels: { many: "x" } },
+    })),
+  );
+  const keep = ({ metadata: { name = "" } }: KubeObject): KubeObject => ({ metadata: { name } });
+  const { items, resourceVersion } = await listObjects(client, NODES, {
+    labelSelector: "many=x",
+    keep,
+  });
+  assert.deepEqual(
+    items,
+    names.map((name) => ({ metadata: { name } })),
+  );
+  assert.ok(Number(resourceVersion) > 0);
+});
 
 test("selectors narrow a list, and an object that is not there is null", async () => {
   const { items } = await listObjects(client, NODES, { labelSelector: "role=x" });

@@ -1,4 +1,4 @@
-import type { KubeClient, RequestLimits } from "./kube-client.ts";
+import type { KubeClient, Query, RequestLimits } from "./kube-client.ts";
 import { KubeError } from "./kube-error.ts";
 import { fieldAt, textAt, type KubeObject } from "./kube-object.ts";
 import {
@@ -20,7 +20,12 @@ export type ListOptions = RequestLimits & {
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /** What of each object is kept, where not all of it: its metadata must be. */
+  readonly keep?: (object: KubeObject) => KubeObject;
 };
+
+/** Objects an answer: a list of thousands of pods, taken whole, is tens of megabytes of text. */
+const PAGE_OBJECTS = 500;
 
 /**
  * A consistent GET: no resource version is given, so the server asks its store, and what it shows is
@@ -44,30 +49,41 @@ export async function getObject(
 }
 
 /**
- * A consistent LIST: no resource version is given, so it is not older than this call.
+ * A consistent LIST: no resource version is given, so it is not older than this call. It comes in pages,
+ * all of them of the moment of the first; limits are of each.
  *
- * @throws {KubeError}
+ * @throws {KubeError} also `GONE`, where the server has forgotten that moment meanwhile
  */
 export async function listObjects(
   client: KubeClient,
   type: ResourceType,
-  { namespace, labelSelector, fieldSelector, ...limits }: ListOptions = {},
+  { namespace, labelSelector, fieldSelector, keep = whole, ...limits }: ListOptions = {},
 ): Promise<ObjectList> {
-  const query = selectors({ labelSelector, fieldSelector });
+  const query = { ...selectors({ labelSelector, fieldSelector }), limit: String(PAGE_OBJECTS) };
   const path = collectionPath(type, namespace);
-  const list = await client.request({ method: "GET", path, query, ...limits });
-  const items = fieldAt(list, "items");
-  const resourceVersion = textAt(list, "metadata", "resourceVersion");
-  if (!Array.isArray(items) || resourceVersion === "") {
-    throw new KubeError("BAD_ANSWER", `GET ${path}: the answer is no list of ${type.plural}`);
+  const kept: KubeObject[] = [];
+  let page: Query = query;
+  for (;;) {
+    const list = await client.request({ method: "GET", path, query: page, ...limits });
+    const items = fieldAt(list, "items");
+    const resourceVersion = textAt(list, "metadata", "resourceVersion");
+    if (!Array.isArray(items) || resourceVersion === "") {
+      throw new KubeError("BAD_ANSWER", `GET ${path}: the answer is no list of ${type.plural}`);
+    }
+    for (const item of items as readonly object[]) {
+      // In a list the items of built-in kinds do not say what they are.
+      kept.push(keep(asObject({ apiVersion: apiVersionOf(type), kind: type.kind, ...item }, type)));
+    }
+    const next = textAt(list, "metadata", "continue");
+    if (next === "") {
+      return { items: kept, resourceVersion };
+    }
+    page = { ...query, continue: next };
   }
-  return {
-    // In a list the items of built-in kinds do not say what they are.
-    items: items.map((item: unknown) =>
-      asObject({ apiVersion: apiVersionOf(type), kind: type.kind, ...(item as object) }, type),
-    ),
-    resourceVersion,
-  };
+}
+
+function whole(object: KubeObject): KubeObject {
+  return object;
 }
 
 /** The query parameters of the selectors that are set. */

@@ -19,6 +19,8 @@ export type ResourceCacheOptions = {
   readonly gatherMs?: number;
   /** From one consistent list to the next, whatever the watch says; `RESYNC_MS` where left out. */
   readonly resyncMs?: number;
+  /** What of each object is kept, where not all of it: its metadata must be. */
+  readonly keep?: (object: KubeObject) => KubeObject;
   /** A failure that is new, and when it is over. */
   readonly onTrouble?: (trouble: string | null) => void;
   readonly backoff?: Backoff;
@@ -58,6 +60,7 @@ export function resourceCache(
   options: ResourceCacheOptions = {},
 ): ResourceCache {
   const { namespace, labelSelector, fieldSelector, onChange, onTrouble } = options;
+  const { keep = (object) => object } = options;
   const { gatherMs = GATHER_MS, resyncMs = RESYNC_MS, backoff = BACKOFF } = options;
   const closing = new AbortController();
   const { signal } = closing;
@@ -89,6 +92,7 @@ export function resourceCache(
     const startedWallMs = Date.now();
     const found = await listObjects(client, type, {
       ...selectors({ namespace, labelSelector, fieldSelector }),
+      keep,
       signal,
     });
     objects.clear();
@@ -153,7 +157,7 @@ export function resourceCache(
     if (kind === "DELETED") {
       objects.delete(keyOf(object));
     } else {
-      objects.set(keyOf(object), object);
+      objects.set(keyOf(object), keep(object));
     }
     snapshot = null;
     gathering ??= setTimeout(changed, gatherMs);

@@ -3,7 +3,13 @@ import { seconds, type Timing } from "../timing/contract.ts";
 import type { OperatorPlace } from "./config.ts";
 import type { VolumeMode } from "./device-claim.ts";
 import { deviceVolume } from "./device-volume.ts";
-import { agreementEnvironment, excluding, fieldOf, type PodTemplate } from "./pod-parts.ts";
+import {
+  agreementEnvironment,
+  excluding,
+  fieldOf,
+  NODE_OPTIONS,
+  type PodTemplate,
+} from "./pod-parts.ts";
 
 /** The host's files that an agent looks at, under one directory of the container. */
 export const HOST_ROOT = "/host";
@@ -125,5 +131,6 @@ function agentEnvironment(config: SBDConfig, place: OperatorPlace): readonly unk
     { name: "SBD_LOG_LEVEL", value: spec.logLevel },
     { name: "SBD_METRICS_PORT", value: String(spec.metricsPort) },
     { name: "SBD_HOST_ROOT", value: HOST_ROOT },
+    { name: "NODE_OPTIONS", value: NODE_OPTIONS },
   ];
 }

@@ -154,6 +154,7 @@ test("the agent's environment says where it is and what it lives by", () => {
     SBD_LOG_LEVEL: "debug",
     SBD_METRICS_PORT: "9100",
     SBD_HOST_ROOT: "/host",
+    NODE_OPTIONS: "--max-semi-space-size=1",
   });
   assert.deepEqual(ports, [{ name: "metrics", containerPort: 9_100, protocol: "TCP" }]);
 });

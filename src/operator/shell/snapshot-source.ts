@@ -6,7 +6,11 @@ import type { InvalidObjectError } from "../../api/invalid-object-error.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
 import type { KubeObject } from "../../kube/kube-object.ts";
 import { parseOnce } from "../../kube/parse-once.ts";
-import { resourceCache, type ResourceCache } from "../../kube/resource-cache.ts";
+import {
+  resourceCache,
+  type ResourceCache,
+  type ResourceCacheOptions,
+} from "../../kube/resource-cache.ts";
 import {
   DAEMON_SETS,
   DEPLOYMENTS,
@@ -32,6 +36,7 @@ import type {
   KubeVolumeAttachment,
 } from "../kube-object.ts";
 import type { Snapshot } from "../snapshot.ts";
+import { withoutContainers, withoutImages } from "./kept-fields.ts";
 
 export type SnapshotSource = {
   /** Null until every cache has its first list. */
@@ -48,27 +53,31 @@ export type SnapshotSourceOptions = {
 /** Caches of everything the reconcilers look at. Objects that cannot be read are left out, and said. */
 export function snapshotSource(client: KubeClient, options: SnapshotSourceOptions): SnapshotSource {
   const { log, onChange } = options;
-  const cacheOf = (type: ResourceType, namespace?: string): ResourceCache =>
+  const cacheOf = (
+    type: ResourceType,
+    more: Pick<ResourceCacheOptions, "namespace" | "keep"> = {},
+  ): ResourceCache =>
     resourceCache(client, type, {
       onChange,
       onTrouble: (trouble) =>
         trouble === null
           ? log("info", `${type.plural}: the API server answers again`)
           : log("warn", `${type.plural}: ${trouble}`),
-      ...(namespace === undefined ? {} : { namespace }),
+      ...more,
     });
+  const { namespace } = options;
   const configs = cacheOf(resourceTypeOf(SBD_CONFIG));
   const sbdNodes = cacheOf(resourceTypeOf(SBD_NODE));
   const remediations = cacheOf(resourceTypeOf(SBD_REMEDIATION));
-  const nodes = cacheOf(NODES);
-  const pods = cacheOf(PODS);
+  const nodes = cacheOf(NODES, { keep: withoutImages });
+  const pods = cacheOf(PODS, { keep: withoutContainers });
   const volumeAttachments = cacheOf(VOLUME_ATTACHMENTS);
   const persistentVolumes = cacheOf(PERSISTENT_VOLUMES);
-  const daemonSets = cacheOf(DAEMON_SETS, options.namespace);
-  const claims = cacheOf(PERSISTENT_VOLUME_CLAIMS, options.namespace);
-  const jobs = cacheOf(JOBS, options.namespace);
-  const deployments = cacheOf(DEPLOYMENTS, options.namespace);
-  const leases = cacheOf(LEASES, options.namespace);
+  const daemonSets = cacheOf(DAEMON_SETS, { namespace });
+  const claims = cacheOf(PERSISTENT_VOLUME_CLAIMS, { namespace });
+  const jobs = cacheOf(JOBS, { namespace });
+  const deployments = cacheOf(DEPLOYMENTS, { namespace });
+  const leases = cacheOf(LEASES, { namespace });
   const all = [
     configs,
     sbdNodes,

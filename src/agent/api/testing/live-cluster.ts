@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 import { API_VERSION, SYSTEM_NAMESPACE } from "../../../api/group.ts";
+import { NODE_OPTIONS } from "../../../operator/pod-parts.ts";
 import { deployManifests } from "../../../testing/deploy-manifests.ts";
 import {
   createFaultControl,
@@ -145,6 +146,7 @@ export async function createLiveCluster(
               SBD_DEVICE_PATH: device.path,
               SBD_TIMEOUT_SECONDS: String(TIMEOUT_SECONDS),
               SBD_HOST_ROOT: node.hostRoot,
+              NODE_OPTIONS,
               SBD_METRICS_ADDRESS: "127.0.0.1",
               SBD_METRICS_PORT: "0",
             },
