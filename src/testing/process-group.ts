@@ -11,6 +11,7 @@ import { closeSync, openSync, readFileSync, readdirSync } from "node:fs";
 import { constants as osConstants } from "node:os";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
+import { quoted } from "./shell-words.ts";
 
 /** One command line; its output is appended to `logPath`. */
 export type GroupCommand = {
@@ -111,10 +112,6 @@ function commandLine({ name, argv, env, logPath }: GroupCommand): string {
   const run = `${words.map(quoted).join(" ")} </dev/null >>${quoted(logPath)} 2>&1`;
   const label = quoted(name);
   return `{ ${run} & echo started ${label} $!; wait $!; echo exited ${label} $?; } &`;
-}
-
-function quoted(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function report(listener: GroupListener, line: string): void {
