@@ -5,7 +5,7 @@ import { startApiServer, type ApiServer } from "../testing/apiserver/start-api-s
 import { isRealServer } from "../testing/kube-apiserver/is-real-server.ts";
 import type { KubeClient } from "./kube-client.ts";
 import { KubeError } from "./kube-error.ts";
-import { fieldAt, textAt, type KubeObject } from "./kube-object.ts";
+import { fieldAt, textAt } from "./kube-object.ts";
 import { getObject, listObjects } from "./read-objects.ts";
 import { LEASES, NODES } from "./resource-type.ts";
 import { embeddedClient } from "./testing/embedded-client.ts";
@@ -78,10 +78,9 @@ test("a list of many pages is whole, of one moment, and keeps of each object wha
       metadata: { name, labels: { many: "x" } },
     })),
   );
-  const keep = ({ metadata: { name = "" } }: KubeObject): KubeObject => ({ metadata: { name } });
   const { items, resourceVersion } = await listObjects(client, NODES, {
     labelSelector: "many=x",
-    keep,
+    keep: ({ metadata: { name = "" } }) => ({ metadata: { name } }),
   });
   assert.deepEqual(
     items,

@@ -5,12 +5,13 @@ import { fieldAt, type KubeObject } from "../../kube/kube-object.ts";
  * the memory of one that keeps what a reconciler may look at.
  */
 
-/** All but what containers are made of, and what the API server alone wants to know. */
+/** All but what containers are made of. */
 export function withoutContainers(pod: KubeObject): KubeObject {
   const { volumes, tolerations, nodeName } = partOf(pod, "spec");
   const { phase, conditions, containerStatuses } = partOf(pod, "status");
   return {
-    ...identityOf(pod),
+    ...pod,
+    metadata: withoutManagers(pod),
     spec: { volumes, tolerations, nodeName },
     status: { phase, conditions, containerStatuses },
   };
@@ -18,20 +19,15 @@ export function withoutContainers(pod: KubeObject): KubeObject {
 
 /** A kubelet lists up to 50 images in its Node's status, which is most of the Node. */
 export function withoutImages(node: KubeObject): KubeObject {
-  const { images, ...status } = partOf(node, "status");
-  return { ...identityOf(node), spec: partOf(node, "spec"), status };
+  const status = { ...partOf(node, "status"), images: undefined };
+  return { ...node, metadata: withoutManagers(node), status };
 }
 
-/** With metadata but for who set which field. */
-function identityOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
-  const { managedFields, ...kept } = metadata as KubeObject["metadata"] & {
-    readonly managedFields?: unknown;
-  };
-  return {
-    ...(apiVersion === undefined ? {} : { apiVersion }),
-    ...(kind === undefined ? {} : { kind }),
-    metadata: kept,
-  };
+/** Which program set which field is for the API server alone. */
+function withoutManagers({ metadata }: KubeObject): KubeObject["metadata"] {
+  return Object.fromEntries(
+    Object.entries(metadata).filter(([field]) => field !== "managedFields"),
+  );
 }
 
 function partOf(object: KubeObject, part: string): Readonly<Record<string, unknown>> {
