@@ -46,7 +46,7 @@ export function electLeader(client: KubeClient, options: LeaderElectionOptions):
     retryPeriodMs: options.retryPeriodMs ?? RETRY_PERIOD_MS,
   };
   // A candidate may fail as often as a leader may, and neither waits longer than a leader can.
-  const timeoutMs = Math.ceil(config.renewDeadlineMs / 2);
+  const limits = { timeoutMs: Math.ceil(config.renewDeadlineMs / 2), isUrgent: true };
   const closing = new AbortController();
   let state = initialElectionState(config);
   let lastLease: KubeObject | null = null;
@@ -77,7 +77,7 @@ export function electLeader(client: KubeClient, options: LeaderElectionOptions):
   async function read(): Promise<ElectionEvent> {
     try {
       const { signal } = closing;
-      lastLease = await getObject(client, LEASES, { name, namespace }, { timeoutMs, signal });
+      lastLease = await getObject(client, LEASES, { name, namespace }, { ...limits, signal });
       return { type: "lease-read", lease: lastLease === null ? null : recordIn(lastLease) };
     } catch (error) {
       return { type: "failed", error: messageOf(error) };
@@ -113,17 +113,10 @@ export function electLeader(client: KubeClient, options: LeaderElectionOptions):
       ...(acquires ? { acquireTime: now } : {}),
     };
     if (resourceVersion === null || lastLease === null) {
-      return await createObject(
-        client,
-        LEASES,
-        { metadata: { name, namespace }, spec },
-        {
-          timeoutMs,
-        },
-      );
+      return await createObject(client, LEASES, { metadata: { name, namespace }, spec }, limits);
     }
     const metadata = { ...lastLease.metadata, resourceVersion };
-    return await replaceObject(client, LEASES, { ...lastLease, metadata, spec }, { timeoutMs });
+    return await replaceObject(client, LEASES, { ...lastLease, metadata, spec }, limits);
   }
 
   const timer = setInterval(

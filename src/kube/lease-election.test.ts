@@ -209,3 +209,29 @@ test("intervals that cannot work are refused", () => {
     /retry period < renew deadline < lease duration/,
   );
 });
+
+test("an outage is said once, and its end; a follower says whom it follows", () => {
+  const failed: ElectionEvent = { type: "failed", error: "no answer" };
+  let state = initialElectionState(CONFIG);
+  const said: string[] = [];
+  const events: readonly ElectionEvent[] = [
+    ...Array.from({ length: 40 }, () => failed),
+    read(lease("other", "1")),
+    read(lease("other", "2")),
+    failed,
+    read(lease("third", "3")),
+  ];
+  for (const [n, event] of events.entries()) {
+    const step = stepElection(state, event, n * 500);
+    ({ state } = step);
+    for (const effect of step.effects) if (effect.type === "log") said.push(effect.message);
+  }
+  assert.deepEqual(said, [
+    "the lease cannot be read or written: no answer",
+    "me follows: other leads",
+    "the lease can be read and written again",
+    "the lease cannot be read or written: no answer",
+    "me follows: third leads",
+    "the lease can be read and written again",
+  ]);
+});

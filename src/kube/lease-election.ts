@@ -35,6 +35,8 @@ export type ElectionState = {
   readonly lastTriedMs: number;
   /** Start of the last write that made or kept us the holder. */
   readonly renewedMs: number;
+  /** The exchanges fail, and that has been said. */
+  readonly fails: boolean;
 };
 
 export type ElectionEvent =
@@ -86,6 +88,7 @@ export function initialElectionState(config: ElectionConfig): ElectionState {
     busySinceMs: null,
     lastTriedMs: -Infinity,
     renewedMs: -Infinity,
+    fails: false,
   };
 }
 
@@ -103,16 +106,11 @@ export function stepElection(
     case "lease-read":
       return leaseRead(state, event.lease, nowMs);
     case "lease-written":
-      return leaseWritten(state, event.lease, nowMs);
+      return recovered(leaseWritten(state, event.lease, nowMs));
     case "lease-taken":
-      return { state: { ...state, busySinceMs: null, seen: null }, effects: [] };
+      return recovered({ state: { ...state, busySinceMs: null, seen: null }, effects: [] });
     case "failed":
-      return {
-        state: { ...state, busySinceMs: null },
-        effects: [
-          { type: "log", message: `the lease could not be read or written: ${event.error}` },
-        ],
-      };
+      return failed(state, event.error);
     case "stop":
       return stop(state);
   }
@@ -139,6 +137,7 @@ function leaseRead(state: ElectionState, lease: LeaseRecord | null, nowMs: numbe
   }
   const unchanged = state.seen?.lease.resourceVersion === lease.resourceVersion;
   const sinceMs = unchanged ? (state.seen?.sinceMs ?? nowMs) : nowMs;
+  const isNewHolder = lease.holder !== "" && lease.holder !== state.seen?.lease.holder;
   const seen: ElectionState = { ...state, seen: { lease, sinceMs } };
   const { resourceVersion, transitions } = lease;
   if (lease.holder === identity) {
@@ -151,7 +150,32 @@ function leaseRead(state: ElectionState, lease: LeaseRecord | null, nowMs: numbe
   }
   return isFree
     ? write(seen, { resourceVersion, transitions: transitions + 1, acquires: true }, nowMs)
-    : { state: { ...seen, busySinceMs: null }, effects: [] };
+    : recovered({
+        state: { ...seen, busySinceMs: null },
+        effects: isNewHolder
+          ? [{ type: "log", message: `${identity} follows: ${lease.holder} leads` }]
+          : [],
+      });
+}
+
+/** Said once an outage: each try would say the same. */
+function failed(state: ElectionState, error: string): ElectionStep {
+  return {
+    state: { ...state, busySinceMs: null, fails: true },
+    effects: state.fails
+      ? []
+      : [{ type: "log", message: `the lease cannot be read or written: ${error}` }],
+  };
+}
+
+/** An exchange has come to its end: reading alone does not show that a write would come through. */
+function recovered({ state, effects }: ElectionStep): ElectionStep {
+  return state.fails
+    ? {
+        state: { ...state, fails: false },
+        effects: [...effects, { type: "log", message: "the lease can be read and written again" }],
+      }
+    : { state, effects };
 }
 
 function write(

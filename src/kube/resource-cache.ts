@@ -47,6 +47,8 @@ const WATCH_SILENCE_MS = (WATCH_SECONDS + 10) * 1_000;
 /** A watch that ended before is taken for a failure, or a server that closes at once is hammered. */
 const WATCH_MS_MIN = 1_000;
 const GATHER_MS = 50;
+/** Errors with a number in them would each be news. */
+const SAID_MAX = 8;
 const BACKOFF: Backoff = { minMs: 200, maxMs: 10_000 };
 
 /**
@@ -71,7 +73,8 @@ export function resourceCache(
   let resourceVersion: string | null = null;
   let listedMs = -Infinity;
   let failures = 0;
-  let lastTrouble: string | null = null;
+  /** Since it last worked. */
+  const said = new Set<string>();
   let gathering: NodeJS.Timeout | null = null;
 
   async function run(): Promise<void> {
@@ -186,8 +189,11 @@ export function resourceCache(
   }
 
   function tell(trouble: string | null): void {
-    if (trouble !== lastTrouble) {
-      lastTrouble = trouble;
+    if (trouble === null) {
+      if (said.size > 0) onTrouble?.(null);
+      said.clear();
+    } else if (!said.has(trouble) && said.size < SAID_MAX) {
+      said.add(trouble);
       onTrouble?.(trouble);
     }
   }

@@ -8,15 +8,23 @@ export type TroubleLog = {
   unlessItFails(what: string, work: Promise<void>): void;
 };
 
+/** Errors with a number in them would each be news. */
+const SAID_MAX = 8;
+
 /** @param log is told once a trouble, for each `what` */
 export function createTroubleLog(log: (level: LogLevel, message: string) => void): TroubleLog {
-  const troubles = new Map<string, string>();
+  /** What has been said of each, since it last worked. */
+  const troubles = new Map<string, Set<string>>();
 
   function note(what: string, trouble: string | null): void {
     if (trouble === null) {
       if (troubles.delete(what)) log("info", `${what}: works again`);
-    } else if (troubles.get(what) !== trouble) {
-      troubles.set(what, trouble);
+      return;
+    }
+    const said = troubles.get(what) ?? new Set();
+    troubles.set(what, said);
+    if (!said.has(trouble) && said.size < SAID_MAX) {
+      said.add(trouble);
       log("warn", `${what}: ${trouble}`);
     }
   }

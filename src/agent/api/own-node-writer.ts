@@ -50,7 +50,7 @@ export function createOwnNodeWriter(
         SBD_NODES,
         { name },
         { kind: "merge", body: { status: make(base) } },
-        { subresource: "status", resourceVersion, uid, timeoutMs: timeoutMs() },
+        { subresource: "status", resourceVersion, uid, timeoutMs: timeoutMs(), isUrgent: true },
       );
       if (outcome.kind === "done") {
         known = outcome.object;
@@ -70,7 +70,12 @@ export function createOwnNodeWriter(
     if (known?.metadata.name === name) {
       return known;
     }
-    const found = await getObject(client, SBD_NODES, { name }, { timeoutMs: timeoutMs() });
+    const found = await getObject(
+      client,
+      SBD_NODES,
+      { name },
+      { timeoutMs: timeoutMs(), isUrgent: true },
+    );
     if (found === null || textAt(found, "spec", "nodeName") !== nodeName) {
       throw new Error(`SBDNode ${name} is gone, or another node's by now`);
     }

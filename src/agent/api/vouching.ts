@@ -21,7 +21,7 @@ export async function countOpenRequests(
   agent: { readonly nodeName: string; readonly bootID: string; readonly timeoutMs: number },
 ): Promise<number> {
   const { nodeName, bootID, timeoutMs } = agent;
-  const list = await listObjects(client, SBD_REMEDIATIONS, { timeoutMs });
+  const list = await listObjects(client, SBD_REMEDIATIONS, { timeoutMs, isUrgent: true });
   if (isOlder(list.resourceVersion, own.metadata.resourceVersion ?? "")) {
     throw new Error(
       `the list of requests is of version ${list.resourceVersion}, older than the own SBDNode's ` +
