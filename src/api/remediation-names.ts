@@ -27,6 +27,12 @@ export const NODE_SLOT_FINALIZER = `${API_GROUP}/sbd-node`;
 /** On a Node that is being fenced: NoSchedule first, NoExecute before silence may prove death. */
 export const REMEDIATION_TAINT_KEY = `${API_GROUP}/sbd-remediation`;
 
+/** On a Node whose agent is not armed in its current boot, where the SBDConfig has startupTaint. */
+export const UNPROTECTED_TAINT = {
+  key: `${API_GROUP}/sbd-unprotected`,
+  effect: "NoSchedule",
+} as const;
+
 /** Kubernetes' own taint: delete pods and detach volumes of a node that is off. */
 export const OUT_OF_SERVICE_TAINT = {
   key: "node.kubernetes.io/out-of-service",

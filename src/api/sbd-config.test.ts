@@ -28,6 +28,7 @@ test("the three required fields are enough, and everything else gets its default
     pausableNodes: "Accept",
     acceptUnverifiedWatchdogs: false,
     detectOnly: false,
+    startupTaint: false,
     nodeSelector: {},
     imagePullPolicy: "IfNotPresent",
     logLevel: "info",

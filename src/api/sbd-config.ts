@@ -87,6 +87,10 @@ const spec = ruled(
       "Agents beat and report but arm no watchdog; no node can be fenced.",
       z.boolean().default(false),
     ),
+    startupTaint: described(
+      "Keep new pods off a node, by the taint medik8s.io/sbd-unprotected:NoSchedule, until its agent is armed in its current boot, so that no work starts where it cannot be fenced.",
+      z.boolean().default(false),
+    ),
     nodeSelector: described(
       "Labels of the nodes that get an agent, beside kubernetes.io/os: linux.",
       z.record(z.string(), z.string().max(63)).default({}),

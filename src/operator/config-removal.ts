@@ -3,6 +3,7 @@ import {
   NODE_SLOT_FINALIZER,
   REMEDIATION_FINALIZER,
   REMEDIATION_TAINT_KEY,
+  UNPROTECTED_TAINT,
   STORAGE_UNHEALTHY_CONDITION,
 } from "../api/remediation-names.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
@@ -72,7 +73,11 @@ export function removeConfig(
   }
   const marks = removeConditions(config, snapshot);
   const tainted = snapshot.nodes
-    .filter((node) => nodeNames.has(node.metadata.name) && hasTaint(node, REMEDIATION_TAINT_KEY))
+    .filter(
+      (node) =>
+        nodeNames.has(node.metadata.name) &&
+        (hasTaint(node, REMEDIATION_TAINT_KEY) || hasTaint(node, UNPROTECTED_TAINT.key)),
+    )
     .map(({ metadata }) => metadata.name);
   if (marks.length > 0 || tainted.length > 0) {
     return [...workloads, ...marks];

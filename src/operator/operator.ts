@@ -11,6 +11,7 @@ import { unlessRefused } from "./refused-write.ts";
 import { reconcileRemediation } from "./remediation.ts";
 import { repairSlots } from "./slot-repair.ts";
 import { nodeNameOf, outcomeOf, type Moment, type Snapshot } from "./snapshot.ts";
+import { reconcileStartupTaints } from "./startup-taints.ts";
 import { reconcileStorageConditions } from "./storage-condition.ts";
 
 /** What a look at the cluster wants, most urgent first, and what the leader is to remember. */
@@ -52,6 +53,7 @@ export function reconcile(
     ...keepFencings(snapshot),
     ...reconcileStorageConditions(snapshot, memory, moment),
     ...removeOrphanTaints(snapshot),
+    ...reconcileStartupTaints(snapshot),
     ...releaseOrphanSlots(snapshot, memory, moment),
     ...repairSlots(snapshot, memory, moment),
     ...snapshot.configs.flatMap((config) =>

@@ -1,4 +1,5 @@
 import { API_VERSION } from "../api/group.ts";
+import { UNPROTECTED_TAINT } from "../api/remediation-names.ts";
 import { SBD_CONFIG, type SBDConfig } from "../api/sbd-config.ts";
 import type { OperatorPlace } from "./config.ts";
 import { askedContract } from "./contract-in-force.ts";
@@ -18,10 +19,14 @@ export function ownerOf({ metadata }: SBDConfig): Readonly<Record<string, unknow
   };
 }
 
-/** Of pods that may run on any node that works. */
+/**
+ * Of pods that may run on any node that works, also on one that no agent guards yet: without them none
+ * ever would.
+ */
 export function toleratingControlPlane(): readonly unknown[] {
   return [
     { key: "node-role.kubernetes.io/control-plane", operator: "Exists", effect: "NoSchedule" },
+    { key: UNPROTECTED_TAINT.key, operator: "Exists", effect: UNPROTECTED_TAINT.effect },
   ];
 }
 
