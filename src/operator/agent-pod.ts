@@ -4,6 +4,7 @@ import type { OperatorPlace } from "./config.ts";
 import type { VolumeMode } from "./device-claim.ts";
 import { deviceVolume } from "./device-volume.ts";
 import {
+  AGENT_RESOURCES,
   agreementEnvironment,
   excluding,
   fieldOf,
@@ -76,10 +77,7 @@ export function agentPodTemplate(
             periodSeconds: 5,
             timeoutSeconds: 5,
           },
-          resources: {
-            requests: { cpu: "50m", memory: "128Mi" },
-            limits: { memory: "256Mi" },
-          },
+          resources: AGENT_RESOURCES,
           securityContext: {
             privileged: true,
             capabilities: { add: ["SYS_ADMIN"] },

@@ -118,8 +118,8 @@ test("nothing may starve, kill or evict the agent: no CPU limit, no liveness pro
   const daemonSet = daemonSetOf();
   const container = agentOf(daemonSet);
   assert.deepEqual(container.resources, {
-    requests: { cpu: "50m", memory: "128Mi" },
-    limits: { memory: "256Mi" },
+    requests: { cpu: "50m", memory: "165Mi" },
+    limits: { memory: "330Mi" },
   });
   assert.equal("livenessProbe" in container, false);
   const pod = daemonSet.spec.template.spec;

@@ -6,10 +6,12 @@ import { volumeModeOf } from "./device-claim.ts";
 import { deviceVolume } from "./device-volume.ts";
 import type { KubePod } from "./kube-object.ts";
 import {
+  AGENT_RESOURCES,
   agreementEnvironment,
   CONFIG_LABEL,
   excluding,
   fieldOf,
+  NODE_OPTIONS,
   ownerOf,
   toleratingControlPlane,
 } from "./pod-parts.ts";
@@ -117,14 +119,12 @@ export function fencerDeployment(
                 { name: "SBD_DEVICE_PATH", value: FENCER_DEVICE_PATH },
                 ...agreementEnvironment(config, place),
                 { name: "SBD_LOG_LEVEL", value: spec.logLevel },
+                { name: "NODE_OPTIONS", value: NODE_OPTIONS },
                 { name: "SBD_METRICS_PORT", value: String(spec.metricsPort) },
               ],
               ports: [{ name: "metrics", containerPort: spec.metricsPort, protocol: "TCP" }],
               readinessProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 5 },
-              resources: {
-                requests: { cpu: "50m", memory: "128Mi" },
-                limits: { memory: "256Mi" },
-              },
+              resources: AGENT_RESOURCES,
               securityContext: {
                 allowPrivilegeEscalation: false,
                 readOnlyRootFilesystem: true,

@@ -44,6 +44,17 @@ export function fieldOf(fieldPath: string): unknown {
  */
 export const NODE_OPTIONS = "--max-semi-space-size=1";
 
+/** Of an agent's two processes on a device of 255 nodes, as `make memory` measures it. */
+const AGENT_MEASURED_MIB = 165;
+/** An agent that is killed for its memory is a node at risk; on a smaller cluster it takes less. */
+const MEMORY_LIMIT_FACTOR = 2;
+
+/** Of agents and fencers. No CPU limit: a quota starves petting. */
+export const AGENT_RESOURCES = {
+  requests: { cpu: "50m", memory: `${AGENT_MEASURED_MIB}Mi` },
+  limits: { memory: `${AGENT_MEASURED_MIB * MEMORY_LIMIT_FACTOR}Mi` },
+};
+
 /** What agents and fencers hold against the device header, and whose device it must be. */
 export function agreementEnvironment(
   config: SBDConfig,

@@ -16,7 +16,7 @@ export type ApiSupervisorMessage = {
 };
 
 const PROGRAM = fileURLToPath(new URL("../../program/sbd.ts", import.meta.url));
-/** With the core process it fits the container's 256 MiB. */
+/** With the core process it fits the container's limit. */
 const HEAP_MB = 96;
 const BACKOFF = { minMs: 200, maxMs: 30_000 };
 /** Having run so long, it starts its backoff anew. */
