@@ -24,13 +24,13 @@ import {
 import { isReady, NODE_NAMES } from "./real-cluster.ts";
 import type { RealCluster } from "./real-cluster.ts";
 
-const TIMEOUT_SECONDS = 20;
-const WATCHDOG_SECONDS = 10;
+const TIMEOUT_SECONDS = 30;
+const WATCHDOG_SECONDS = 15;
 const repository = join(import.meta.dirname, "../..");
 
 /** Emulated machines start pods slowly, and pull no image. */
-const STEP_BOUND_MS = 300_000;
-const ARMED_BOUND_MS = 300_000;
+const STEP_BOUND_MS = 600_000;
+const ARMED_BOUND_MS = 600_000;
 
 /** A real cluster on which sbd-operator was installed as its documentation says. */
 export class InstalledCluster {

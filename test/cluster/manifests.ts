@@ -54,7 +54,7 @@ export function sharedDisk(
   ];
 }
 
-/** Of deploy/samples, but for the numbers: T and W in seconds. */
+/** Of deploy/samples; T and W in seconds. */
 export function sbdConfig(timeoutSeconds: number, watchdogSeconds: number): object {
   return {
     apiVersion: API_VERSION,

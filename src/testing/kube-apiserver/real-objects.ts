@@ -117,7 +117,8 @@ export class RealObjects implements ObjectAccess {
           at,
           completed(old, { ...wanted, metadata }),
           "application/json",
-          OPERATOR,
+          // Its spec is what no operator may change.
+          type.plural === "sbdconfigs" ? undefined : OPERATOR,
         );
         if (answer.code !== 409 || tries > 20) return objectIn(answer);
       }

@@ -5,10 +5,10 @@ import type { ClusterScenario } from "../cluster-scenario.ts";
 import { conditionOf } from "../installed-cluster.ts";
 
 /** Node controller's grace of 50 s, its round, and a moment. */
-const NOT_READY_BOUND_MS = 90_000;
+const NOT_READY_BOUND_MS = 120_000;
 /** A new boot under emulation, and the operator's next look. */
-const REBOOT_BOUND_MS = 150_000;
-const START_BOUND_MS = 180_000;
+const REBOOT_BOUND_MS = 300_000;
+const START_BOUND_MS = 300_000;
 
 export const networkCut: ClusterScenario = {
   name: "network-cut",
