@@ -23,7 +23,7 @@ export type ScheduleWishes = {
 
 /**
  * - `slot-moved`        it has left a second slot, and its fencers start anew after it has fallen silent
- * - `registered-again`  its Node was deleted while its agent beat
+ * - `registered-again`  every Node was deleted, one after the other, while its agent beat
  */
 type Past = "none" | "slot-moved" | "registered-again";
 
@@ -110,24 +110,28 @@ function loneFaults(random: Random, schedule: Schedule, past: Past): Fault[] {
   if (past === "none") {
     return [fault];
   }
-  const moment = { node: fault.node, forMs: 0, detail: 0 };
-  const isMove = past === "slot-moved";
-  const before: Fault = {
-    ...moment,
-    atMs: QUIET_START_MS + schedule.timeoutMs,
-    kind: isMove ? "slot-move" : "node-deleted",
-  };
-  // Long after, so that no second slot and no unread message is left of it.
   const { msgwaitMs } = deriveTiming(schedule);
-  const after = { ...fault, atMs: fault.atMs + 3 * msgwaitMs + 120_000 };
-  const rollouts = othersThan(fault.node, schedule).map((node, index): Fault => ({
-    atMs: after.atMs + 1_000 + 5_000 * index,
-    kind: "rollout",
-    node,
-    forMs: 30_000,
-    detail: 0,
-  }));
-  return [before, after, ...(isMove ? rollouts : [])];
+  const startMs = QUIET_START_MS + schedule.timeoutMs;
+  // Long after, so that no second slot and no unread message is left of it.
+  const last = { ...fault, atMs: fault.atMs + 3 * msgwaitMs + 120_000 };
+  const others = othersThan(fault.node, schedule);
+  return past === "slot-moved"
+    ? [
+        atEach("slot-move", startMs, 0)(fault.node, 0),
+        last,
+        ...others.map(atEach("rollout", last.atMs + 1_000, 5_000, 30_000)),
+      ]
+    : [...[fault.node, ...others].map(atEach("node-deleted", startMs, 35_000)), last];
+}
+
+/** One fault at each node, one after the other. */
+function atEach(
+  kind: FaultKind,
+  fromMs: number,
+  everyMs: number,
+  forMs = 0,
+): (node: number, index: number) => Fault {
+  return (node, index) => ({ atMs: fromMs + everyMs * index, kind, node, forMs, detail: 0 });
 }
 
 function loneFault(random: Random, schedule: Schedule): Fault {

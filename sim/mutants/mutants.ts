@@ -680,6 +680,19 @@ export const MUTANTS: readonly Mutant[] = [
     hint: { past: "slot-moved", promise: "lone" },
   },
   {
+    name: "a-deleted-slot-is-nobodys",
+    says: "an agent whose Node was registered again is asked for nothing: where all were, nobody fences",
+    patches: [
+      {
+        file: `${OPERATOR}/snapshot.ts`,
+        find: "metadata.deletionTimestamp !== undefined && !isStillTheNodes",
+        replace:
+          "metadata.deletionTimestamp !== undefined || (isStillTheNodes && node.kind === '')",
+      },
+    ],
+    hint: { past: "registered-again", promise: "lone" },
+  },
+  {
     name: "bounded-accepts-an-unarmed-target",
     says: "silence of a node whose watchdog was never armed is death, whatever device and API tell",
     patches: [

@@ -4,7 +4,7 @@ import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import { boundMsOf } from "./contract-in-force.ts";
 import { isFencing, isReporting, type OperatorMemory } from "./memory.ts";
-import { isOpen, nodeNameOf, outcomeOf, type Snapshot } from "./snapshot.ts";
+import { isGoing, isOpen, nodeNameOf, outcomeOf, type Snapshot } from "./snapshot.ts";
 
 /** A fencer that reports nothing new for longer is replaced. */
 const NO_PROGRESS_AFTER_MS = 30_000;
@@ -121,7 +121,7 @@ export function candidatesFor(
       node.spec.configName === config.metadata.name &&
       node.spec.nodeName !== nodeNameOf(remediation) &&
       !condemned.has(node.spec.nodeName) &&
-      node.metadata.deletionTimestamp === undefined &&
+      !isGoing(node, snapshot) &&
       node.status.leaving !== true &&
       node.status.fenced !== true &&
       isReporting(memory, node, nowMs),

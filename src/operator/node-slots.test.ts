@@ -181,6 +181,31 @@ test("a Node registered again by the boot that beats keeps its slot until it sho
   assert.notEqual(given?.uid, condemned?.uid);
 });
 
+test("where every Node was registered again by the boot that beats, agents fence, attest and are missed as before", () => {
+  const cluster = new Cluster();
+  for (const name of ["worker-1", "worker-2", "worker-3"]) {
+    const slot = cluster.slotOf(name)?.metadata.name ?? "";
+    cluster.agentReports(slot, { bootID: cluster.node(name).status?.nodeInfo?.bootID });
+    cluster.api.delete("Node", name);
+    cluster.pass(1_000);
+    cluster.addNode(name);
+    cluster.pass(1_000);
+    assert.notEqual(cluster.slotOf(name)?.metadata.deletionTimestamp, undefined);
+  }
+  cluster.silence("worker-1");
+  for (const witness of ["default-2", "default-3"]) {
+    cluster.agentReports(witness, {
+      unhealthyPeers: [{ nodeID: 1, since: wallAt(cluster.nowMs) }],
+    });
+  }
+  cluster.pass(15_000);
+  const conditions = cluster.node("worker-1").status?.conditions ?? [];
+  assert.equal(conditions.find(({ type }) => type === "SBDStorageUnhealthy")?.status, "True");
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.pass(1_000);
+  assert.equal(cluster.fencer("req"), "worker-2");
+});
+
 test("an agent attests nothing about its own slot, and a silent agent nothing at all", () => {
   const cluster = new Cluster();
   cluster.api.delete("Node", "worker-1");

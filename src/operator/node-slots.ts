@@ -4,11 +4,12 @@ import { type SBDNode, sbdNodeName } from "../api/sbd-node.ts";
 import { SBD_MAX_NODES } from "../protocol/message.ts";
 import { type Action, targetOf } from "./action.ts";
 import { boundMsOf } from "./contract-in-force.ts";
-import { bootIDOf, type KubeNode } from "./kube-object.ts";
+import type { KubeNode } from "./kube-object.ts";
 import { isReporting, type OperatorMemory } from "./memory.ts";
 import { orderSlotWork } from "./slot-task.ts";
 import {
   isAbsentOnPurpose,
+  isGoing,
   nodeNamed,
   nodeNameOf,
   slotsOfNode,
@@ -137,7 +138,7 @@ function takeBackSlots(
         ? [{ type: "delete-sbd-node", target: targetOf(node) }]
         : [];
     }
-    if (isStillTheNodes(node, snapshot)) {
+    if (!isGoing(node, snapshot)) {
       return [];
     }
     const attested = own.some(
@@ -153,9 +154,7 @@ function takeBackSlots(
       return [];
     }
     const witnesses = own.filter(
-      (witness) =>
-        witness.metadata.deletionTimestamp === undefined &&
-        isReporting(memory, witness, moment.nowMs),
+      (witness) => !isGoing(witness, snapshot) && isReporting(memory, witness, moment.nowMs),
     );
     const work = { id: `free-${node.metadata.uid ?? ""}`, kind: "Clear" } as const;
     const cleared = orderSlotWork(work, node, witnesses, "", snapshot, moment.wall);
@@ -172,21 +171,6 @@ function takeBackSlots(
 }
 
 /**
- * Its Node was deleted and is registered again, by the very boot that has beaten in this slot: it is all that can
- * tell of the death of what the Node runs.
- */
-function isStillTheNodes({ spec, status }: SBDNode, snapshot: Snapshot): boolean {
-  const node = nodeNamed(snapshot, spec.nodeName);
-  return (
-    node !== null &&
-    status.leaving !== true &&
-    status.bootID !== undefined &&
-    status.bootID === bootIDOf(node) &&
-    slotsOfNode(snapshot, spec.nodeName).length === 1
-  );
-}
-
-/**
  * Its node belongs to another config or to none now, its agent has said goodbye or never came, and
  * nobody wants it fenced.
  */
@@ -199,7 +183,7 @@ function hasLeft(
 ): boolean {
   return (
     owningConfig(snapshot, node.spec.nodeName)?.metadata.name !== config.metadata.name &&
-    isAbsentOnPurpose(node) &&
+    isAbsentOnPurpose(node, snapshot) &&
     !isReporting(memory, node, nowMs) &&
     !snapshot.remediations.some((remediation) => nodeNameOf(remediation) === node.spec.nodeName)
   );

@@ -243,6 +243,24 @@ test("another open request with a fencer inherits the message, and the taint sta
   assert.deepEqual(endOf(cluster, 1), ["task default-1 Clear by worker-2"]);
 });
 
+test("another open request that no fencer was named for inherits nothing: its message would be nobody's", () => {
+  const cluster = named();
+  cluster.silence("worker-2");
+  cluster.silence("worker-3");
+  cluster.pass(15_000);
+  cluster.createRemediation("other", { nodeName: "worker-1" });
+  cluster.settle();
+  assert.equal(cluster.fencer("other"), "");
+  cluster.api.delete("SBDRemediation", "req");
+  cluster.settle();
+  assert.ok(isThere(cluster), "released, with its message on the device and no fencer to mind it");
+  cluster.resume("worker-2");
+  cluster.pass(1_000);
+  assert.notEqual(cluster.fencer("other"), "");
+  cluster.settle();
+  assert.ok(!isThere(cluster));
+});
+
 test("another request that has failed inherits nothing: the message is cleared, the taint stays", () => {
   const cluster = named();
   cluster.createRemediation("other", { nodeName: "worker-1" });

@@ -12,6 +12,7 @@ import type { ReconcileStep } from "./reconcile-step.ts";
 import { isDone, orderSlotWork, type SlotWorkProgress } from "./slot-task.ts";
 import {
   configNamed,
+  isGoing,
   isOpen,
   nodeNamed,
   nodeNameOf,
@@ -121,15 +122,21 @@ function clearMessage(
   if (awaited.length > 0) {
     return { kind: "wait", actions: sayAwaited(remediation, awaited, moment) };
   }
-  const able = candidates.length > 0 || isRecent ? candidates : itself(slot, memory, moment);
+  const able =
+    candidates.length > 0 || isRecent ? candidates : itself(slot, snapshot, memory, moment);
   return orderSlotWork(work, slot, able, fencer, snapshot, moment.wall);
 }
 
 /** Where nobody else is left the target's own agent clears: it beats, so no message there is for it. */
-function itself(slot: SBDNode, memory: OperatorMemory, { nowMs }: Moment): readonly SBDNode[] {
-  const { metadata, status } = slot;
+function itself(
+  slot: SBDNode,
+  snapshot: Snapshot,
+  memory: OperatorMemory,
+  { nowMs }: Moment,
+): readonly SBDNode[] {
+  const { status } = slot;
   const isAble =
-    metadata.deletionTimestamp === undefined &&
+    !isGoing(slot, snapshot) &&
     status.leaving !== true &&
     status.fenced !== true &&
     isReporting(memory, slot, nowMs);

@@ -14,6 +14,7 @@ import type {
   KubePod,
   KubeVolumeAttachment,
 } from "./kube-object.ts";
+import { bootIDOf } from "./kube-object.ts";
 
 /** What the caches hold. It may be old: no safety rests on it, every write carries what it saw. */
 export type Snapshot = {
@@ -55,12 +56,29 @@ export function slotsOfNode(snapshot: Snapshot, nodeName: string): readonly SBDN
 }
 
 /** Its agent has left in order or never came, or its slot is being given back. */
-export function isAbsentOnPurpose({ metadata, status }: SBDNode): boolean {
+export function isAbsentOnPurpose(sbdNode: SBDNode, snapshot: Snapshot): boolean {
+  const { status } = sbdNode;
   return (
-    metadata.deletionTimestamp !== undefined ||
+    isGoing(sbdNode, snapshot) ||
     status.leaving === true ||
     (status.startID === undefined && status.lastPassTime === undefined)
   );
+}
+
+/**
+ * Its slot is being given back. Not where its Node was deleted and is registered again by the very boot that has
+ * beaten in it: what is deleted stays deleted, but that agent beats on, fences and is fenced as any other, and
+ * nothing else can tell of that boot's death.
+ */
+export function isGoing({ metadata, spec, status }: SBDNode, snapshot: Snapshot): boolean {
+  const node = nodeNamed(snapshot, spec.nodeName);
+  const isStillTheNodes =
+    node !== null &&
+    status.leaving !== true &&
+    status.bootID !== undefined &&
+    status.bootID === bootIDOf(node) &&
+    slotsOfNode(snapshot, spec.nodeName).length === 1;
+  return metadata.deletionTimestamp !== undefined && !isStillTheNodes;
 }
 
 /** Null where the object does not say, or says two things. */

@@ -61,7 +61,7 @@ function wantedFor(
   if (sbdNode === undefined || owningConfig(snapshot, node.metadata.name) === null) {
     return "none";
   }
-  if (isAbsentOnPurpose(sbdNode)) {
+  if (isAbsentOnPurpose(sbdNode, snapshot)) {
     return known?.status === "True" ? "none" : "as-it-is";
   }
   return judge(sbdNode, snapshot, memory, nowMs) ?? "as-it-is";

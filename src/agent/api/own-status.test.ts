@@ -88,11 +88,12 @@ test("of a watchdog, too, what is not so any more is removed", () => {
   assert.equal(ownStatus(armedAgent(), PEERS, WALL_MS, PASSED).watchdog.refusal, null);
 });
 
-test("a peer whose slot is another node's by now, or nobody's, is no unhealthy peer", () => {
+test("a peer whose slot is another node's by now, or nobody's, is no unhealthy peer; one that is deleted is, the leader knows of its Node", () => {
   const others = [sbdNode("worker-1", 1), sbdNode("worker-9", 3)];
   assert.deepEqual(ownStatus(armedAgent(), others, WALL_MS, PASSED).unhealthyPeers, []);
-  const gone = [sbdNode("worker-3", 3, { deleted: true })];
-  assert.deepEqual(ownStatus(armedAgent(), gone, WALL_MS, PASSED).unhealthyPeers, []);
+  assert.deepEqual(ownStatus(armedAgent(), [], WALL_MS, PASSED).unhealthyPeers, []);
+  const deleted = [sbdNode("worker-3", 3, { deleted: true })];
+  assert.equal(ownStatus(armedAgent(), deleted, WALL_MS, PASSED).unhealthyPeers?.length, 1);
 });
 
 test("a peer that has not moved is no unhealthy peer before it was watched for T", () => {

@@ -120,6 +120,7 @@ function watchdogOf({ watchdogDevice, effectiveWatchdogMs }: AgentStatus): OwnWa
 }
 
 /**
+ * Of every slot that is held, also of one that is being deleted: whether its Node is gone for good the leader knows.
  * Whoever has not watched for T does not know yet of a peer that it has not seen move. A peer that has
  * left in order is absent on purpose.
  */
@@ -130,7 +131,7 @@ function unhealthyPeers(
 ): NonNullable<SBDNodeStatus["unhealthyPeers"]> {
   const names = new Map(
     sbdNodes
-      .filter((sbdNode) => isStaying(sbdNode) && sbdNode.status.leaving !== true)
+      .filter(({ status }) => status.leaving !== true)
       .map(({ spec }) => [spec.nodeID, spec.nodeName]),
   );
   const unhealthy: NonNullable<SBDNodeStatus["unhealthyPeers"]> = [];
