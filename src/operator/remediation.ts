@@ -8,6 +8,7 @@ import { seconds } from "../timing/contract.ts";
 import { remediationEvent, type Action, type StatusPatch, targetOf } from "./action.ts";
 import { boundMsOf } from "./contract-in-force.ts";
 import { chooseFencer, hasFencingPlace } from "./fencer-naming.ts";
+import { whyNotYet } from "./guards.ts";
 import { bootIDOf, isReady, type KubeNode } from "./kube-object.ts";
 import { rememberRequest, type OperatorMemory } from "./memory.ts";
 import { lowerTaint, taintForFencing } from "./node-taints.ts";
@@ -129,6 +130,10 @@ function keepFencing(
 ): ReconcileStep {
   const fencing = remediation.status.fencing;
   const named = fencing?.agent ?? "";
+  const why = named === "" ? whyNotYet(remediation, node, snapshot, memory) : null;
+  if (why !== null) {
+    return { actions: showMoment(remediation, "started", why, moment.wall), memory };
+  }
   if (named === "" && !hasFencingPlace(snapshot, memory, config, remediation, moment.nowMs)) {
     const message = "waiting: as many nodes as maxConcurrentFencing allows are being fenced";
     return { actions: showMoment(remediation, "started", message, moment.wall), memory };
