@@ -1,7 +1,8 @@
+import type { JudgementReason } from "../api/condition-table.ts";
+import type { OperatorEventReason } from "../api/event-table.ts";
 import type { SBDConfigStatus } from "../api/sbd-config.ts";
 import type { SBDNodeSpec, SBDNodeStatus } from "../api/sbd-node.ts";
 import type { SBDRemediation, SBDRemediationStatus } from "../api/sbd-remediation.ts";
-import type { JudgementReason } from "./config-status.ts";
 import type { KubeNodeCondition, KubeTaint } from "./kube-object.ts";
 
 /** An object as it was read: a write to it fails if it has changed since. */
@@ -123,18 +124,8 @@ export type EventSubject = {
   readonly uid: string;
 };
 
-/** Reasons and texts as the blueprint has them, and ours. */
-export type EventReason =
-  | "SBDConfigReconciled"
-  | "DaemonSetManaged"
-  | "FencingInitiated"
-  | "NodeFenced"
-  | "FencingFailed"
-  | "FencerNamed"
-  | "RemediationStopped"
-  | "RemediationFinished"
-  | "SlotConflict"
-  | JudgementReason;
+/** An event's own reason, or that of a condition that became False. */
+export type EventReason = OperatorEventReason | JudgementReason;
 
 export function targetOf(object: {
   readonly metadata: {

@@ -1,37 +1,14 @@
 import type { Condition } from "../api/condition.ts";
+import type { ConfigConditionType, JudgementReason } from "../api/condition-table.ts";
 import type { SBDConfig, SBDConfigStatus } from "../api/sbd-config.ts";
 import { type Action, type EventReason, type StatusPatch, targetOf } from "./action.ts";
 import type { Moment } from "./snapshot.ts";
 
 /** A condition as a reconciler judges it; when it last changed follows. */
-export type Judgement = Pick<Condition, "type" | "status" | "message"> & {
+export type Judgement = Pick<Condition, "status" | "message"> & {
+  readonly type: ConfigConditionType;
   readonly reason: JudgementReason;
 };
-
-/** Reasons of an SBDConfig's conditions, and of the events that tell when one becomes False. */
-export type JudgementReason =
-  | "AllNodesArmed"
-  | "NodesNotArmed"
-  | "NodesOfOtherConfig"
-  | "NoFencer"
-  | "InvalidTiming"
-  | "Removing"
-  | "AsInTheDeviceHeader"
-  | "DeviceHeaderDiffers"
-  | "SupportedKubernetes"
-  | "KubernetesTooOld"
-  | "KubernetesVersionUnknown"
-  | "ClaimBound"
-  | "ClaimNotFound"
-  | "ClaimDeleted"
-  | "ClaimNotBound"
-  | "ClaimLost"
-  | "ClaimShared"
-  | "WrongAccessMode"
-  | "WrongVolumeMode"
-  | "DeviceInitialised"
-  | "DeviceNotLookedAt"
-  | "DeviceRefused";
 
 /** What an SBDConfig's status is to say beside its conditions; null removes a field. */
 export type ConfigFacts = StatusPatch<
@@ -60,7 +37,7 @@ export function showConfig(
   if (unchanged) {
     return [];
   }
-  const types = new Set(judged.map(({ type }) => type));
+  const types = new Set<string>(judged.map(({ type }) => type));
   return [
     {
       type: "patch-config-status",

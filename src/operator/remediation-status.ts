@@ -1,9 +1,8 @@
+import type { RemediationConditionType, RemediationReason } from "../api/condition-table.ts";
 import type { Condition } from "../api/condition.ts";
 import {
   FENCING_SUCCEEDED_MESSAGE,
   READY_SUCCEEDED_MESSAGE,
-  type RemediationConditionType,
-  type RemediationReason,
 } from "../api/remediation-conditions.ts";
 import type {
   RemediationPhase,

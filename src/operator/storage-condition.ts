@@ -1,3 +1,4 @@
+import type { NodeConditionReason } from "../api/condition-table.ts";
 import { STORAGE_UNHEALTHY_CONDITION } from "../api/remediation-names.ts";
 import type { SBDNode } from "../api/sbd-node.ts";
 import { type Action, targetOf } from "./action.ts";
@@ -67,7 +68,11 @@ function wantedFor(
   return judge(sbdNode, snapshot, memory, nowMs) ?? "as-it-is";
 }
 
-type Wanted = { readonly status: string; readonly reason: string; readonly message: string };
+type Wanted = {
+  readonly status: string;
+  readonly reason: NodeConditionReason;
+  readonly message: string;
+};
 
 function judge(
   sbdNode: SBDNode,

@@ -1,16 +1,11 @@
+import type { AgentEventReason } from "../../api/event-table.ts";
 import type { EventType } from "../../kube/event-recorder.ts";
 import type { AgentStatus } from "../driver/api-message.ts";
 
 /** Something about the own node that its administrator wants to know. */
 export type AgentEvent = {
   readonly type: EventType;
-  readonly reason:
-    | "SelfFenceStarted"
-    | "StorageTrouble"
-    | "StorageRecovered"
-    | "NotArmed"
-    | "Armed"
-    | "SlotConflict";
+  readonly reason: AgentEventReason;
   readonly message: string;
 };
 
