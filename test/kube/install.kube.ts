@@ -16,7 +16,6 @@ import { promisify } from "node:util";
 
 import packageFile from "../../package.json" with { type: "json" };
 import { bundle } from "../../packaging/bundle.ts";
-import { kustomizeText } from "../../packaging/kustomize.ts";
 import { fieldAt, listAt, textAt } from "../../src/kube/kube-object.ts";
 import {
   attachLoopDevice,
@@ -153,9 +152,8 @@ function sample(name: string, from: string, to: string): string {
 }
 
 test("the installation is applied, and its operators become ready", { skip }, async () => {
-  const install = join(folder, "install.yaml");
-  writeFileSync(install, kustomizeText("deploy"));
-  await kubectl("apply", "-f", install);
+  await run("make", ["--silent", "manifests"], { cwd: REPOSITORY });
+  await kubectl("apply", "-f", "dist/install.yaml");
   await kubectl(
     "-n",
     "sbd-system",
@@ -201,15 +199,24 @@ test(
   },
 );
 
-test("the first fencing: a node that is asked for dies and is proven dead", { skip }, async () => {
-  const environment = { ...process.env, KUBECONFIG: plane.adminKubeconfig };
-  const { stdout } = await run(SBDCTL, ["fence", "worker-2", "--yes"], { env: environment });
-  assert.match(stdout, /worker-2/);
-  const events = machines.get("worker-2")?.events ?? [];
-  assert.ok(events.some(({ kind }) => kind === "dead"));
-  await run(SBDCTL, ["clear", "worker-2", "--yes"], { env: environment });
-  await kubectl("wait", "--for=condition=Ready", "sbdconfig/default", "--timeout=240s");
-});
+test(
+  "the first fencing is a drill: the node dies, is proven dead, and is back",
+  { skip },
+  async () => {
+    const environment = { ...process.env, KUBECONFIG: plane.adminKubeconfig };
+    const sbdctl = async (...args: readonly string[]): Promise<unknown> =>
+      JSON.parse((await run(SBDCTL, [...args, "-o", "json"], { env: environment })).stdout);
+    const dry = await sbdctl("drill", "worker-2", "--dry-run");
+    assert.deepEqual(listAt(listAt(dry, "checks")[0], "hindrances"), []);
+    const wet = await sbdctl("drill", "worker-2", "--yes", "--report-dir", folder);
+    const [drill] = listAt(wet, "drills");
+    console.log(JSON.stringify(drill));
+    assert.equal(fieldAt(drill, "withinBound"), true);
+    const events = machines.get("worker-2")?.events ?? [];
+    assert.ok(events.some(({ kind }) => kind === "dead"));
+    await kubectl("wait", "--for=condition=Ready", "sbdconfig/default", "--timeout=240s");
+  },
+);
 
 test("a change of the agents' DaemonSet by somebody else is undone", { skip }, async () => {
   const grace = '{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":1}}}}';
@@ -220,9 +227,24 @@ test("a change of the agents' DaemonSet by somebody else is undone", { skip }, a
   });
 });
 
+test(
+  "T and W are changed: deleted, created anew, and the device is initialised anew",
+  { skip },
+  async () => {
+    await kubectl("delete", "sbdconfig", "default", "--timeout=240s");
+    const changed = sample("sbdconfig.yaml", "sbdTimeoutSeconds: 30", "sbdTimeoutSeconds: 40");
+    await kubectl("apply", "-f", changed);
+    await kubectl("wait", "--for=condition=Ready", "sbdconfig/default", "--timeout=600s");
+    const found = await get("sbdconfig", "default");
+    assert.equal(conditionOf(found, "ContractAgrees"), "True AsInTheDeviceHeader");
+    assert.equal(fieldAt(found, "status", "boundSeconds"), 73.5);
+  },
+);
+
 test("the SBDConfig is deleted, and nothing of it is left", { skip }, async () => {
   await kubectl("delete", "sbdconfig", "default", "--timeout=240s");
-  const ofConfig = await get("-n", "sbd-system", "daemonsets,jobs,pods");
+  await kubectl("delete", "-f", join(folder, "storage-shared-disk.yaml"));
+  const ofConfig = await get("-n", "sbd-system", "daemonsets,jobs,pods,pvc");
   const names = listAt(ofConfig, "items").map((item) => textAt(item, "metadata", "name"));
   assert.deepEqual(
     names.filter((name) => !name.startsWith("sbd-operator-")),
@@ -241,7 +263,7 @@ test(
   "the installation is removed, and its namespace and definitions are gone",
   { skip },
   async () => {
-    await kubectl("delete", "-f", join(folder, "install.yaml"), "--timeout=180s");
+    await kubectl("delete", "-f", "dist/install.yaml", "--timeout=180s");
     const left = await kubectl(
       "get",
       "crds,validatingadmissionpolicies,clusterroles",
