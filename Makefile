@@ -9,7 +9,7 @@ NODE_PACKAGE = $(firstword $(wildcard node_modules/node-linux-*))
 ADDON_CC := cc
 need-compiler = command -v $(firstword $(1)) >/dev/null || { echo "There is no C compiler '$(firstword $(1))' here, which the native addon takes: install gcc (Debian, Ubuntu: apt-get install gcc libc6-dev; Fedora, RHEL: dnf install gcc)." >&2; exit 2; }
 
-.PHONY: help setup test demo sim mutants test-vm demo-vm kube test-kube test-cluster demo-cluster bundle image manifests memory bench scenarios reference format clean
+.PHONY: help setup test demo sim mutants test-vm demo-vm kube test-kube test-cluster demo-cluster bundle image manifests release memory bench scenarios reference format clean
 
 help:
 	@printf '%s\n' \
@@ -27,7 +27,8 @@ help:
 	  'make bundle                   what the image is made of, in build/bundle' \
 	  'make image [IMAGE=name:tag] [ARCH=amd64|arm64]   the image and an archive of it, checked' \
 	  'make manifests                dist/install.yaml, the Helm chart and the OLM bundle, from deploy/' \
-	  'make memory                   what the processes of the bundle take on a cluster of 255 nodes' \
+	  'make release                  everything that a tagged release publishes, in dist/' \
+  'make memory                   what the processes of the bundle take on a cluster of 255 nodes' \
 	  'make scenarios                write the traces of scenario files anew' \
   'make reference                write the generated pages of docs/ anew'
 
@@ -55,6 +56,10 @@ image: node_modules/.installed
 # dist/install.yaml, the Helm chart and the OLM bundle, from deploy/.
 manifests: node_modules/.installed
 	@node_modules/.bin/node packaging/manifests.ts
+
+# For a pushed tag: images, manifests, chart, bundle and their checksums, in dist/.
+release:
+	@packaging/release.sh
 
 memory: setup
 	@node_modules/.bin/node packaging/measure-memory.ts
