@@ -37,7 +37,7 @@ const READY_BOUND_MS = 300_000;
 /** What guests know this machine's loopback as. */
 const HOST = "10.0.2.2";
 const STRIDE_BYTES = 512;
-/** What a lost node's processors take to find out is not ours to shorten: Kubernetes's own default. */
+/** Slots that are looked at: one for each node, and some to spare. */
 const SLOTS = [1, 2, 3, 4, 5, 6];
 
 /**
@@ -235,7 +235,7 @@ export class RealCluster {
       `--hostname-override=${name}`,
       `--node-ip=${address}`,
       "--housekeeping-interval=60s",
-      "--v=2",
+      "--v=1",
     ];
     // Signals that preempt goroutines cost emulated processors more than they bring.
     const go = { GODEBUG: "asyncpreemptoff=1", GOGC: "200" };

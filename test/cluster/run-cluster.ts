@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { kubeBinaries } from "../kube/kube-binaries.ts";
 import { bounded } from "../vm/bounded.ts";
-import { makeWorkFolder } from "../vm/cluster.ts";
+import { makeWorkFolder } from "../vm/work-folder.ts";
 import { monoMs } from "../vm/monotonic.ts";
 import { qemuPackages, QemuPackagesError } from "../vm/qemu-packages.ts";
 import type { QemuPackages } from "../vm/qemu-packages.ts";
@@ -27,8 +27,18 @@ import { Rig } from "./rig.ts";
 import { testImage } from "./test-image.ts";
 import type { ClusterScenario } from "./cluster-scenario.ts";
 import { networkCut } from "./scenarios/network-cut.ts";
+import { agentsRestarted, apiAway } from "./scenarios/nobody-dies.ts";
+import { rebootedInOrder } from "./scenarios/rebooted-in-order.ts";
+import { uninstall } from "./scenarios/uninstall.ts";
 
-const SCENARIOS: readonly ClusterScenario[] = [networkCut];
+/** In this order on one cluster; the last leaves nothing installed. */
+const SCENARIOS: readonly ClusterScenario[] = [
+  networkCut,
+  rebootedInOrder,
+  apiAway,
+  agentsRestarted,
+  uninstall,
+];
 
 /** None is begun that may not end within the budget. */
 const LONGEST_MS = 300_000;
@@ -75,7 +85,7 @@ async function main(): Promise<number> {
       stdio: "inherit",
     });
   }
-  const workFolder = makeWorkFolder();
+  const workFolder = makeWorkFolder("sbd-vm-");
   const rig = new Rig(workFolder);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => {

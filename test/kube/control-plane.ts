@@ -1,21 +1,13 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import {
-  mkdirSync,
-  openSync,
-  closeSync,
-  readFileSync,
-  writeFileSync,
-  mkdtempSync,
-  rmSync,
-} from "node:fs";
+import { mkdirSync, openSync, closeSync, readFileSync, writeFileSync, rmSync } from "node:fs";
 import { request } from "node:https";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { RunningServer } from "../../src/testing/kube-apiserver/blocking-client.ts";
+import { makeWorkFolder } from "../vm/work-folder.ts";
 import { CertificateAuthority } from "./certificates.ts";
 import type { KubeBinaries, KubeProgram } from "./kube-binaries.ts";
 
@@ -52,7 +44,7 @@ export class ControlPlane {
   private constructor(binaries: KubeBinaries, options: ControlPlaneOptions) {
     this.#binaries = binaries;
     this.#options = options;
-    this.folder = mkdtempSync(join(tmpdir(), "sbd-kube-"));
+    this.folder = makeWorkFolder("sbd-kube-");
     mkdirSync(join(this.folder, "logs"));
     this.authority = new CertificateAuthority(join(this.folder, "pki"));
   }

@@ -21,7 +21,7 @@ const CONTROLLERS =
 /** Tests that run on either server. */
 const SHARED = [
   // First: as an administrator it writes what only fencers may, once deploy/ has brought its policies.
-  "src/agent/api/request-writer.test.ts",
+  "src/fencing/cluster/request-writer.test.ts",
   "src/kube/*.test.ts",
   "src/testing/apiserver/*.test.ts",
   "src/operator/shell/action-executor.test.ts",

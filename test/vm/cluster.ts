@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Guest } from "./guest.ts";
 import type { GuestHardware } from "./guest.ts";
@@ -18,7 +17,6 @@ export type GuestPlan = {
 /** What every cluster of a run has in common. */
 export type ClusterParts = { readonly packages: QemuPackages; readonly initramfs: string };
 
-const FOLDER_PREFIX = "sbd-vm-";
 const SBD_DISK_BYTES = 4 << 20;
 const WORKLOAD_DISK_BYTES = 1 << 20;
 const BOOT_BOUND_MS = 90_000;
@@ -114,25 +112,6 @@ export class Cluster {
     );
     this.sbdDisk.close();
     this.workloadDisk.close();
-  }
-}
-
-/** A fresh folder for this process's clusters; those of processes that are gone are removed. */
-export function makeWorkFolder(): string {
-  for (const name of readdirSync(tmpdir())) {
-    const owner = new RegExp(`^${FOLDER_PREFIX}(\\d+)-`).exec(name)?.[1];
-    if (owner === undefined || isRunning(Number(owner))) continue;
-    rmSync(join(tmpdir(), name), { recursive: true, force: true });
-  }
-  return mkdtempSync(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }
 

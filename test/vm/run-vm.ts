@@ -15,7 +15,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { makeWorkFolder } from "./cluster.ts";
+import { makeWorkFolder } from "./work-folder.ts";
 import type { Cluster } from "./cluster.ts";
 import { buildInitramfs } from "./initramfs.ts";
 import { monoMs } from "./monotonic.ts";
@@ -134,7 +134,7 @@ async function main(): Promise<number> {
     console.error("--only wants numbers that --list shows, --budget-s seconds above 0");
     return 2;
   }
-  const workFolder = makeWorkFolder();
+  const workFolder = makeWorkFolder("sbd-vm-");
   let playing: Cluster | undefined;
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes a node's root filesystem from Debian's archive, but for Kubernetes: containerd, runc, CNI plugins
+# Makes a node's root filesystem from Debian's archive, but for Kubernetes: containerd, crun, CNI plugins
 # and what kubelet calls. Nothing of it is installed on this machine, debootstrap excepted.
 # usage: build-base.sh <folder>
 set -euo pipefail
 root=$1
-packages=containerd,runc,containernetworking-plugins,iptables,iproute2,util-linux,mount,kmod,busybox-static
+packages=containerd,crun,containernetworking-plugins,iptables,iproute2,util-linux,mount,kmod,busybox-static
 command -v debootstrap >/dev/null ||
   { apt-get update -qq && apt-get install -y -qq --no-install-recommends debootstrap; } >&2
 rm -rf "$root.part"
