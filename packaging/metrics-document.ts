@@ -22,7 +22,8 @@ export function allMetrics(): readonly MetricDescription[] {
     ),
     ...described(
       "operator",
-      createOperatorMetrics({ isLeading: () => true, snapshot: () => null, wallMs: () => 0 }),
+      createOperatorMetrics({ isLeading: () => true, snapshot: () => null, wallMs: () => 0 })
+        .registry,
     ),
   ];
 }

@@ -8,7 +8,8 @@ import type { KubeErrorCode } from "./kube-error.ts";
  * - `transient`  it passes: the same again, later and later
  * - `permanent`  the same again would be refused again; somebody has to change something
  */
-export type ErrorClass = "stale" | "transient" | "permanent";
+export const ERROR_CLASSES = ["stale", "transient", "permanent"] as const;
+export type ErrorClass = (typeof ERROR_CLASSES)[number];
 
 /**
  * Code by code. After a restart of the API server every service account is refused for less than a

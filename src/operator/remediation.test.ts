@@ -585,3 +585,17 @@ const FAILED = [
   "Succeeded False FencingFailed",
   "Ready True Failed",
 ];
+
+test("a request for an unknown node and one that is timed out are told by a Warning, once", () => {
+  const cluster = new Cluster();
+  cluster.createRemediation("nowhere", { nodeName: "worker-99" });
+  cluster.createRemediation("late", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.annotate("late", { "remediation.medik8s.io/nhc-timed-out": "2000-01-01T00:00:00Z" });
+  cluster.pass(5_000);
+  const warnings = cluster.takeTrace().filter((line) => line.startsWith("event Warning"));
+  assert.deepEqual(warnings, [
+    "event Warning FencingFailed nowhere: Failed to fence node 'worker-99' via SBD: there is no Node worker-99: nothing is fenced",
+    "event Warning FencingFailed late: Failed to fence node 'worker-1' via SBD: NodeHealthCheck timed the remediation out before the node was proven dead",
+  ]);
+});

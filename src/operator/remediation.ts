@@ -64,7 +64,10 @@ export function reconcileRemediation(
       : `there is no Node ${named.nodeName}: nothing is fenced`;
     const withdrawn = withoutFencer(remediation);
     return {
-      actions: showMoment(remediation, "node-not-found", message, moment.wall, withdrawn),
+      actions: [
+        ...showMoment(remediation, "node-not-found", message, moment.wall, withdrawn),
+        fencingFailed(remediation, named.nodeName, message),
+      ],
       memory,
     };
   }
@@ -384,15 +387,15 @@ function fail(
   return {
     actions: [
       ...showMoment(remediation, "failed", detail, moment.wall, withoutFencer(remediation)),
-      remediationEvent(
-        remediation,
-        "Warning",
-        "FencingFailed",
-        `Failed to fence node '${nodeName}' via SBD: ${detail}`,
-      ),
+      fencingFailed(remediation, nodeName, detail),
     ],
     memory,
   };
+}
+
+function fencingFailed(remediation: SBDRemediation, nodeName: string, why: string): Action {
+  const message = `Failed to fence node '${nodeName}' via SBD: ${why}`;
+  return remediationEvent(remediation, "Warning", "FencingFailed", message);
 }
 
 /** NodeHealthCheck waits no longer: no new message is written; one that stands may still kill. */
@@ -401,21 +404,17 @@ function timeOut(
   memory: OperatorMemory,
   moment: Moment,
 ): ReconcileStep {
+  const detail = "NodeHealthCheck timed the remediation out before the node was proven dead";
   return {
     actions: [
-      ...showMoment(
-        remediation,
-        "timed-out",
-        "NodeHealthCheck timed the remediation out before the node was proven dead",
-        moment.wall,
-        withoutFencer(remediation),
-      ),
+      ...showMoment(remediation, "timed-out", detail, moment.wall, withoutFencer(remediation)),
       remediationEvent(
         remediation,
         "Normal",
         "RemediationStopped",
         "NHC added the timed-out annotation, remediation will be stopped",
       ),
+      fencingFailed(remediation, nodeNameOf(remediation) ?? remediation.metadata.name, detail),
     ],
     memory,
   };

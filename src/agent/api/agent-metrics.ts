@@ -119,15 +119,14 @@ export function createAgentMetrics(nowMs: () => number): AgentMetrics {
   registry.registerMetric(
     new Gauge({
       name: "sbd_peer_status",
-      help: "Peers by slot: 1 at the status they have, 0 at the other",
+      help: "Peers by slot, one series each: 1 while alive, 0 while unhealthy",
       labelNames: ["node_id", "node_name", "status"],
       registers,
       collect() {
         this.reset();
         for (const { nodeID, nodeName, moving } of latest?.status.peers ?? []) {
           const peer = { node_id: String(nodeID), node_name: nodeName };
-          this.set({ ...peer, status: "alive" }, moving ? 1 : 0);
-          this.set({ ...peer, status: "unhealthy" }, moving ? 0 : 1);
+          this.set({ ...peer, status: moving ? "alive" : "unhealthy" }, moving ? 1 : 0);
         }
       },
     }),

@@ -46,14 +46,15 @@ async function start(
     component: "sbd-operator",
     onLost: (message) => logger.log("warn", message),
   });
+  const metrics = createOperatorMetrics({
+    isLeading: () => loop?.leads === true,
+    snapshot: () => loop?.snapshot ?? null,
+    wallMs: Date.now,
+  });
   serveMetrics({
     address: options.metricsAddress,
     port: options.metricsPort,
-    registry: createOperatorMetrics({
-      isLeading: () => loop?.leads === true,
-      snapshot: () => loop?.snapshot ?? null,
-      wallMs: Date.now,
-    }),
+    registry: metrics.registry,
     healthTrouble: () => null,
     readinessTrouble: () =>
       loop?.isSynced === true ? null : "the caches wait for their first lists",
@@ -67,6 +68,8 @@ async function start(
     place: { namespace, agentImage },
     recordEvent: ({ about, eventType, reason, message }) =>
       events.record(about, eventType, reason, message),
+    onLook: metrics.noteLook,
+    onFailure: metrics.noteFailure,
     log: (level, message, more) => logger.log(level, message, more),
   });
   const election = electLeader(client, {
@@ -77,7 +80,10 @@ async function start(
     renewDeadlineMs: (leaseMs * 2) / 3,
     retryPeriodMs: leaseMs / 7.5,
     onLead: () => loop?.lead(),
-    onFollow: () => loop?.follow(),
+    onFollow() {
+      loop?.follow();
+      metrics.noteFollowing();
+    },
     log: (message) => logger.log("info", message),
   });
   const stop = async (): Promise<void> => {

@@ -1,3 +1,4 @@
+import type { ErrorClass } from "../../kube/error-class.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
 import { hostClock } from "../../platform/host-clock.ts";
 import type { LogLevel } from "../../program/log-level.ts";
@@ -18,6 +19,10 @@ export type OperatorLoopOptions = {
   /** Without what the cluster tells, which the loop asks for. */
   readonly place: Omit<OperatorPlace, keyof ClusterFacts>;
   readonly recordEvent: (event: EventAction) => void;
+  /** A leader has looked at what the caches hold. */
+  readonly onLook?: (seen: Snapshot) => void;
+  /** A write has failed. */
+  readonly onFailure?: (errorClass: ErrorClass) => void;
   readonly log: (
     level: LogLevel,
     message: string,
@@ -61,6 +66,7 @@ export function runOperatorLoop(client: KubeClient, options: OperatorLoopOptions
     const snapshot = source.current();
     const nowMs = hostClock.rawMs();
     if (snapshot !== null && place !== null) {
+      if (driver.leads) options.onLook?.(snapshot);
       driver.look(snapshot, { nowMs, wall: new Date().toISOString() }, place);
     }
     writeAll();
@@ -93,6 +99,7 @@ export function runOperatorLoop(client: KubeClient, options: OperatorLoopOptions
       case "log":
         return log(told.level, told.message, told.fields);
       case "failure":
+        return options.onFailure?.(told.class);
     }
   }
 

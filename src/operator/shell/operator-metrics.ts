@@ -1,6 +1,8 @@
-import { Gauge, type Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
+import { ERROR_CLASSES, type ErrorClass } from "../../kube/error-class.ts";
 import { createMetricsRegistry } from "../../program/metrics-registry.ts";
+import { FencingTally } from "./fencing-tally.ts";
 import { isOpen, nodeNameOf, type Snapshot } from "../snapshot.ts";
 
 export type OperatorMetricsSource = {
@@ -12,12 +14,23 @@ export type OperatorMetricsSource = {
 
 type Row = { readonly labels: Readonly<Record<string, string>>; readonly value: number };
 
+export type OperatorMetrics = {
+  readonly registry: Registry;
+  /** The leader has looked at this. */
+  readonly noteLook: (seen: Snapshot) => void;
+  readonly noteFollowing: () => void;
+  readonly noteFailure: (errorClass: ErrorClass) => void;
+};
+
+/** Around T + 2W of usual contracts, seconds. */
+const BUCKETS = [1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1_800];
+
 /** The numbers of one operator. Those of the cluster are told by the leader alone, so that each is there once. */
 export function createOperatorMetrics({
   isLeading,
   snapshot,
   wallMs,
-}: OperatorMetricsSource): Registry {
+}: OperatorMetricsSource): OperatorMetrics {
   const registry = createMetricsRegistry();
   const registers: Registry[] = [];
   registry.registerMetric(
@@ -51,6 +64,40 @@ export function createOperatorMetrics({
       }),
     );
   };
+  const errors = new Counter({
+    name: "sbd_reconcile_errors_total",
+    help: "Writes of this operator that failed, by what that means for trying again",
+    labelNames: ["class"],
+    registers,
+  });
+  for (const errorClass of ERROR_CLASSES) errors.inc({ class: errorClass }, 0);
+  const requests = new Counter({
+    name: "sbd_requests_total",
+    help: "Requests that ended while this operator led, by outcome and what proved the death",
+    labelNames: ["outcome", "evidence"],
+    registers,
+  });
+  const took = new Histogram({
+    name: "sbd_request_seconds",
+    help: "From such a request to its durable message, its proof, and the release of the node's work",
+    labelNames: ["until"],
+    buckets: BUCKETS,
+    registers,
+  });
+  registry.registerMetric(errors);
+  registry.registerMetric(requests);
+  registry.registerMetric(took);
+  const tally = new FencingTally();
+  rows(
+    "sbd_nodes_unarmed",
+    "Nodes that an SBDConfig covers and that no armed agent guards, so that they cannot be fenced",
+    ["config"],
+    ({ configs }) =>
+      configs.map(({ metadata, status }) => ({
+        labels: { config: metadata.name },
+        value: (status.nodes ?? 0) - (status.agentsArmed ?? 0),
+      })),
+  );
   rows(
     "sbd_fencing_pending_seconds",
     "Age of a request whose node is not proven dead yet",
@@ -100,7 +147,23 @@ export function createOperatorMetrics({
           })),
       ),
   );
-  return registry;
+  return {
+    registry,
+    noteLook(seen) {
+      for (const ended of tally.note(seen)) {
+        requests.inc({ outcome: ended.outcome, evidence: ended.evidence });
+        for (const [until, seconds] of [
+          ["message", ended.untilMessage],
+          ["proof", ended.untilProof],
+          ["release", ended.untilRelease],
+        ] as const) {
+          if (seconds !== null) took.observe({ until }, seconds);
+        }
+      }
+    },
+    noteFollowing: () => tally.forget(),
+    noteFailure: (errorClass) => errors.inc({ class: errorClass }),
+  };
 }
 
 function openRequests({ remediations }: Snapshot): readonly {
