@@ -16,6 +16,8 @@ export type AgentState = {
   readonly pass: PassState;
   readonly passes: number;
   readonly lastPassStartedMs: number;
+  /** When a pass was last asked for out of turn. */
+  readonly lookWantedMs: number;
   readonly lastPass: PassOutcome | null;
   readonly lastGood: { readonly startedMs: number; readonly latencyMs: number } | null;
   /** Start of the first pass since which every finished pass was good. */
@@ -158,6 +160,7 @@ export function initialAgentState(config: AgentConfig): AgentState {
     pass: { kind: "idle" },
     passes: 0,
     lastPassStartedMs: -Infinity,
+    lookWantedMs: -Infinity,
     lastPass: null,
     lastGood: null,
     goodSinceMs: null,

@@ -19,7 +19,7 @@ import {
 } from "./latching.ts";
 import { proceedLeaving, startLeaving } from "./leaving.ts";
 import { newStartAfterFailure } from "./heartbeat.ts";
-import { beginPass } from "./pass-schedule.ts";
+import { beginPass, lookWanted } from "./pass-schedule.ts";
 import { heartbeatWritten, passFailed, passRead } from "./pass.ts";
 import { log, refuseToServe, follow, type Step } from "./step.ts";
 import { askToVouch, vouchRead } from "./vouching.ts";
@@ -48,6 +48,8 @@ export function stepAgent(state: AgentState, event: AgentEvent, nowMs: number): 
   switch (event.type) {
     case "tick":
       return tick(state, nowMs);
+    case "look-wanted":
+      return lookWanted(state, nowMs);
     case "pass-read":
       return passRead(state, event, nowMs);
     case "heartbeat-written":

@@ -7,6 +7,8 @@ import type { HeartbeatSlot } from "../protocol/heartbeat-record.ts";
 export type AgentEvent =
   /** Time passed; sent every `passIntervalMs` / 4 or so. */
   | { readonly type: "tick" }
+  /** Somebody waits for a read of the device that begins from now on. */
+  | { readonly type: "look-wanted" }
   | {
       readonly type: "pass-read";
       readonly pass: number;

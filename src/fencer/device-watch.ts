@@ -1,5 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
-
 import { whyNotOurDevice } from "../agent/own-device.ts";
 import type { DeviceReply } from "../platform/device-request.ts";
 import type { DiskWorker } from "../platform/disk-worker-handle.ts";
@@ -36,6 +34,8 @@ export type DeviceWatch = {
   contract(): Timing | null;
   /** Why the last pass was not good, or that it is too long ago; null where all is well. */
   trouble(): string | null;
+  /** A pass out of turn, begun from now on. */
+  lookSoon(): void;
   /** Passes that failed. */
   readonly ioErrors: number;
 };
@@ -55,6 +55,18 @@ export function watchDevice(options: DeviceWatchOptions): DeviceWatch {
   let lastGoodMs = -Infinity;
   let trouble: string | null = "no pass yet";
   let ioErrors = 0;
+  let wantedMs = -Infinity;
+  let wake: (() => void) | null = null;
+
+  function waitFor(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, Math.max(0, ms));
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
 
   async function run(): Promise<void> {
     for (;;) {
@@ -72,7 +84,9 @@ export function watchDevice(options: DeviceWatchOptions): DeviceWatch {
         return;
       }
       const intervalMs = pinned?.timing.passIntervalMs ?? INTERVAL_MS_BEFORE_HEADER;
-      await delay(Math.max(0, startedMs + intervalMs - hostClock.rawMs()));
+      if (wantedMs <= startedMs) {
+        await waitFor(startedMs + intervalMs - hostClock.rawMs());
+      }
     }
   }
 
@@ -144,6 +158,10 @@ export function watchDevice(options: DeviceWatchOptions): DeviceWatch {
   return {
     contract: () => (isFresh() ? (pinned?.timing ?? null) : null),
     trouble: () => trouble ?? (isFresh() ? null : "no good pass for T: the device does not answer"),
+    lookSoon() {
+      wantedMs = hostClock.rawMs();
+      wake?.();
+    },
     get ioErrors() {
       return ioErrors;
     },

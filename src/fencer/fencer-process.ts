@@ -69,6 +69,7 @@ export function runFencer(
     // Both ends are in this process; neither is to find itself called by what it calls.
     send: (message) => queueMicrotask(() => side?.receive(message)),
     contract: () => watch.contract(),
+    lookSoon: () => watch.lookSoon(),
     log,
   });
   const watch: DeviceWatch = watchDevice({

@@ -63,6 +63,7 @@ export function createAgentDriver(config: AgentConfig, ports: AgentPorts): Agent
   const fencers = createFencerHost({
     ...forOthers,
     stepped: (step) => watch.fencerStepped?.(step),
+    lookSoon: () => dispatch({ type: "look-wanted" }),
   });
   const slotTasks = createSlotTaskDriver({
     ...forOthers,

@@ -58,6 +58,7 @@ let sent: FromFencer[];
 /** Writes that the device has not answered yet. */
 let writes: { record: FenceRecord; answer: (written: DeviceAnswer<FenceWritten>) => void }[];
 let states: Map<string, FencerState>;
+let looksWanted: number;
 let host: FencerHost;
 
 beforeEach(() => {
@@ -66,6 +67,7 @@ beforeEach(() => {
   sent = [];
   writes = [];
   states = new Map();
+  looksWanted = 0;
   let nonces = 0;
   host = createFencerHost({
     name: "worker-2",
@@ -80,6 +82,7 @@ beforeEach(() => {
     send: (message) => void sent.push(message),
     contract: () => (mayFence ? CONTRACT : null),
     stepped: ({ after }) => void states.set(after.config.target.nodeName, after),
+    lookSoon: () => void (looksWanted += 1),
     log: () => undefined,
   });
 });
@@ -116,6 +119,14 @@ test("an order is carried out: asked for, granted, written", () => {
     writes.map(({ record }) => [record.targetNodeID, record.targetBootID, record.requestUID]),
     [[1, BOOT, "uid-1"]],
   );
+});
+
+test("a read of the device is asked for once for each request: only what is read since counts", () => {
+  host.receive(ORDER);
+  host.receive(ORDER);
+  assert.equal(looksWanted, 1);
+  host.receive({ ...ORDER, uid: "uid-2" });
+  assert.equal(looksWanted, 2);
 });
 
 test("a grant is dated at its question, however late it comes", () => {

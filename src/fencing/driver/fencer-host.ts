@@ -11,6 +11,8 @@ export type FencerHostParts = FencerPorts & {
   readonly nodeID: number;
   /** The device's contract while this process may fence for others; null = it may not. */
   readonly contract: () => TimingContract | null;
+  /** Has both regions read from now on: a fencer that was just named writes by what it has read since. */
+  readonly lookSoon: () => void;
 };
 
 /** Runs one fencer per target. */
@@ -42,7 +44,11 @@ export function createFencerHost(parts: FencerHostParts): FencerHost {
     const fencer = fencerOf(nodeName, order.nodeID, timing, pausableNodes);
     fencer.setPausableNodes(pausableNodes);
     const { uid, reason } = order;
+    const isNew = !fencer.state.requests.some((request) => request.uid === uid);
     fencer.tell({ type: "request", uid, reason, finalizerMs: parts.clock.rawMs() });
+    if (isNew) {
+      parts.lookSoon();
+    }
   }
 
   /** A node that has another slot by now is another target. */
