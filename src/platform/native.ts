@@ -130,7 +130,7 @@ export function loadNative(path: string): Native {
     return createRequire(import.meta.url)(path) as Native;
   } catch (cause) {
     throw new NativeAddonError(
-      `The native addon ${path} cannot be loaded (${String(cause)}), so this program can reach ` +
+      `The native addon ${path} cannot be loaded (${String(cause).split("\n", 1)[0]}), so this program can reach ` +
         `neither device nor watchdog. In a checkout run 'make setup'; an image that lacks it is ` +
         `broken and must be built again.`,
       { cause },

@@ -105,4 +105,17 @@ function usage(): string {
   ].join("\n");
 }
 
-await main(process.argv[2], process.argv.slice(3));
+/** A checkout that was not set up, or a broken image: no stack helps there. Its module is what failed. */
+function isWithoutAddon(error: unknown): error is Error {
+  return error instanceof Error && "code" in error && error.code === "NATIVE_ADDON_UNAVAILABLE";
+}
+
+try {
+  await main(process.argv[2], process.argv.slice(3));
+} catch (error) {
+  if (!isWithoutAddon(error)) {
+    throw error;
+  }
+  console.error(`sbd: ${error.message}`);
+  process.exitCode = 1;
+}

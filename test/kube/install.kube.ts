@@ -7,7 +7,7 @@
  */
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
@@ -36,16 +36,16 @@ const skip = whyNoLoopDevices();
 
 let plane: ControlPlane;
 let device: LoopDevice;
-let folder: string;
+let workFolder: string;
 const machines = new Map<string, VirtualNode>();
 
 before(async () => {
   if (skip !== false) return;
-  folder = mkdtempSync(join(tmpdir(), "sbd-install-"));
+  workFolder = mkdtempSync(join(tmpdir(), "sbd-install-"));
   device = attachLoopDevice({ sizeBytes: 8 << 20 });
   await bundle(join(REPOSITORY, "build/bundle"));
   execFileSync(join(REPOSITORY, "packaging/image/lay-out.sh"), [
-    join(folder, "image"),
+    join(workFolder, "image"),
     imageArch(),
   ]);
   plane = await ControlPlane.start(kubeBinaries(), { controllers: "*", scheduler: true });
@@ -57,8 +57,8 @@ after(async () => {
   if (plane !== undefined) await plane.stop();
   if (device !== undefined) device.detach();
   // What containers have said is all that a failure leaves to look at.
-  if (folder !== undefined && process.env["KEEP"] === undefined) {
-    rmSync(folder, { recursive: true, force: true });
+  if (workFolder !== undefined && process.env["KEEP"] === undefined) {
+    rmSync(workFolder, { recursive: true, force: true });
   }
 });
 
@@ -71,7 +71,7 @@ function addMachine(name: string, index: number): void {
   plane.authority.issue({ name, subject, use: "clientAuth" });
   const kubeconfig = plane.authority.kubeconfig(name, plane.url);
   const machineID = index.toString(16).padStart(32, "b");
-  const directory = join(folder, name);
+  const directory = join(workFolder, name);
   mkdirSync(directory);
   const machine = createVirtualNode({
     name,
@@ -88,7 +88,7 @@ function addMachine(name: string, index: number): void {
         hostRoot,
         folder: join(directory, "pods"),
         image: `sbd-operator:${packageFile.version}`,
-        imageRoot: join(folder, "image"),
+        imageRoot: join(workFolder, "image"),
         // The watchdog as the agent's container sees it.
         machineEnvironment: {
           ...environment,
@@ -146,7 +146,7 @@ function conditionOf(object: unknown, type: string): string {
 function sample(name: string, from: string, to: string): string {
   const text = readFileSync(join(REPOSITORY, "deploy/samples", name), "utf8");
   assert.ok(text.includes(from), `${name} does not name ${from}`);
-  const path = join(folder, name.replaceAll("/", "-"));
+  const path = join(workFolder, name.replaceAll("/", "-"));
   writeFileSync(path, text.replaceAll(from, to));
   return path;
 }
@@ -208,7 +208,7 @@ test(
       JSON.parse((await run(SBDCTL, [...args, "-o", "json"], { env: environment })).stdout);
     const dry = await sbdctl("drill", "worker-2", "--dry-run");
     assert.deepEqual(listAt(listAt(dry, "checks")[0], "hindrances"), []);
-    const wet = await sbdctl("drill", "worker-2", "--yes", "--report-dir", folder);
+    const wet = await sbdctl("drill", "worker-2", "--yes", "--report-dir", workFolder);
     const [drill] = listAt(wet, "drills");
     console.log(JSON.stringify(drill));
     assert.equal(fieldAt(drill, "withinBound"), true);
@@ -217,6 +217,25 @@ test(
     await kubectl("wait", "--for=condition=Ready", "sbdconfig/default", "--timeout=240s");
   },
 );
+
+test("every sample is taken by the API server", { skip }, async () => {
+  const samples = join(REPOSITORY, "deploy/samples");
+  const files = readdirSync(samples, { recursive: true, encoding: "utf8" }).filter(
+    // Of the Node Health Check operator, which is not here.
+    (file) => file.endsWith(".yaml") && file !== "nodehealthcheck.yaml",
+  );
+  assert.ok(files.length >= 8, files.join());
+  for (const file of files) {
+    // A volume that is there cannot become another.
+    const text = readFileSync(join(samples, file), "utf8");
+    const path = join(workFolder, "sample.yaml");
+    writeFileSync(
+      path,
+      file.startsWith("storage/") ? text.replaceAll("sbd-device", "sbd-sample") : text,
+    );
+    await kubectl("apply", "--dry-run=server", "-f", path);
+  }
+});
 
 test("a change of the agents' DaemonSet by somebody else is undone", { skip }, async () => {
   const grace = '{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":1}}}}';
@@ -241,13 +260,32 @@ test(
   },
 );
 
+test("fencers of their own: a Deployment of two that becomes ready", { skip }, async () => {
+  const patch = '{"spec":{"fencerPlacement":"Operator"}}';
+  await kubectl("patch", "sbdconfig", "default", "--type=merge", "-p", patch);
+  await until("the Deployment is made", 30, async () =>
+    listAt(await get("-n", "sbd-system", "deployments"), "items").some(
+      (item) => textAt(item, "metadata", "name") === "sbd-fencer-default",
+    ),
+  );
+  await kubectl(
+    ...["-n", "sbd-system", "rollout", "status", "deployment/sbd-fencer-default"],
+    "--timeout=120s",
+  );
+  await until("a fencer holds the Lease", 60, async () => {
+    const leases = listAt(await get("-n", "sbd-system", "leases"), "items");
+    const lease = leases.find((item) => textAt(item, "metadata", "name") === "sbd-fencer-default");
+    return textAt(lease, "spec", "holderIdentity").startsWith("sbd-fencer-default-");
+  });
+});
+
 test("the SBDConfig is deleted, and nothing of it is left", { skip }, async () => {
   await kubectl("delete", "sbdconfig", "default", "--timeout=240s");
-  await kubectl("delete", "-f", join(folder, "storage-shared-disk.yaml"));
-  const ofConfig = await get("-n", "sbd-system", "daemonsets,jobs,pods,pvc");
+  await kubectl("delete", "-f", join(workFolder, "storage-shared-disk.yaml"));
+  const ofConfig = await get("-n", "sbd-system", "daemonsets,deployments,jobs,pods,pvc");
   const names = listAt(ofConfig, "items").map((item) => textAt(item, "metadata", "name"));
   assert.deepEqual(
-    names.filter((name) => !name.startsWith("sbd-operator-")),
+    names.filter((name) => !/^sbd-operator(-|$)/.test(name)),
     [],
   );
   assert.deepEqual(listAt(await get("sbdnodes"), "items"), []);
