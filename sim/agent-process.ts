@@ -275,12 +275,11 @@ export class AgentProcess {
         run.keepMark(mark);
         boot.condemned = true;
       },
-      recordUnconfirmedWrite: () => run.noteUnconfirmedWrite(),
       recordSlot: (told) => {
         run.recordSlot(told.nodeID);
         this.#say(`has slot ${told.nodeID} now, and leaves ${nodeID}`);
       },
-      endInOrder: () => run.endInOrder(),
+      endInOrder: (end) => run.endInOrder(end),
       disown: () => run.disown(),
     };
   }

@@ -51,11 +51,9 @@ export class RunMemory {
     this.#unclean = 0;
   }
 
-  noteUnconfirmedWrite(): void {
-    this.#unconfirmedWrite = true;
-  }
-
-  endInOrder(): void {
+  endInOrder({ unconfirmedWrite }: { readonly unconfirmedWrite: boolean }): void {
+    this.#requireWritable();
+    this.#unconfirmedWrite ||= unconfirmedWrite;
     this.#unclean = 0;
     this.#running = false;
   }

@@ -212,3 +212,16 @@ test("a fence message is dated by the first of the unbroken reads that show it",
   sightings = sightFences(sightings, { startedMs: 6, endedMs: 7, slots: shown });
   assert.equal(sightings.fences.get(NODE_ID)?.shownMs, 7);
 });
+
+test("a boot counts as shown from the end of the read that first showed it: it may have come in its middle", () => {
+  const shown = { startedMs: 1_000, endedMs: 9_000, slots: new Map([[NODE_ID, beat({})]]) };
+  const boot = sightHeartbeats(NO_SIGHTINGS, shown).heartbeats.get(NODE_ID)?.boots[0];
+  assert.deepEqual([boot?.firstShownMs, boot?.shownMs], [9_000, 9_000]);
+  const again = {
+    startedMs: 10_000,
+    endedMs: 19_000,
+    slots: new Map([[NODE_ID, beat({ sequence: 2 })]]),
+  };
+  const moved = sightHeartbeats(sightHeartbeats(NO_SIGHTINGS, shown), again);
+  assert.deepEqual(moved.heartbeats.get(NODE_ID)?.boots[0]?.moved, { fromMs: 9_000, toMs: 19_000 });
+});

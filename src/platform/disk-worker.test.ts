@@ -15,6 +15,7 @@ import {
   type FaultControl,
 } from "../testing/fault-control.ts";
 import type { DeviceReply, DeviceRequest } from "./device-request.ts";
+import { platformModule, runPreloaded } from "./testing/preloaded.ts";
 import type { FromChild, ToChild } from "./testing/disk-worker-child.ts";
 
 const CHILD = fileURLToPath(new URL("testing/disk-worker-child.ts", import.meta.url));
@@ -161,4 +162,41 @@ test("a worker that dies fails what it had in flight, and is replaced, and that 
   await assert.rejects(ask({ op: "read-regions" }), /the disk worker died/);
   await told.promise;
   assert.deepEqual(await fenceSlot(), { kind: "fence", record: FENCE }, "a new one tells all anew");
+});
+
+/** The machine has slept for 1000 s: the clock that counts that is so much ahead. */
+const SLEPT = `
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *now) {
+  int result = syscall(SYS_clock_gettime, clock, now);
+  if (result == 0 && clock == CLOCK_BOOTTIME) now->tv_sec += 1000;
+  return result;
+}`;
+
+test("an uptime counts the time that the machine slept, and a fencer's reads do not", () => {
+  const output = runPreloaded(
+    SLEPT,
+    `import { startDiskWorker } from ${JSON.stringify(platformModule("disk-worker-handle.ts"))};
+     import { hostClock } from ${JSON.stringify(platformModule("host-clock.ts"))};
+     const worker = startDiskWorker(${JSON.stringify(path)}, () => undefined);
+     const before = [hostClock.livedMs(), hostClock.rawMs()];
+     const { uptimeMs } = await worker.request({ op: "read-pass", nodeID: 1 });
+     const { heartbeatsTimes } = await worker.request({ op: "read-regions" });
+     console.log(JSON.stringify({ before, uptimeMs, heartbeatsTimes, after: [hostClock.livedMs(), hostClock.rawMs()] }));
+     process.exit(0);`,
+  );
+  const { before, uptimeMs, heartbeatsTimes, after } = JSON.parse(output) as {
+    readonly before: readonly [number, number];
+    readonly after: readonly [number, number];
+    readonly uptimeMs: number;
+    readonly heartbeatsTimes: { readonly startedLivedMs: number; readonly startedRawMs: number };
+  };
+  assert.ok(before[0] - before[1] > 999_000);
+  assert.ok(uptimeMs >= Math.floor(before[0]) && uptimeMs <= after[0]);
+  const { startedLivedMs, startedRawMs } = heartbeatsTimes;
+  assert.ok(startedLivedMs >= before[0] && startedLivedMs <= after[0]);
+  assert.ok(startedRawMs >= before[1] && startedRawMs <= after[1]);
 });

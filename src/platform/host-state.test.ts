@@ -166,11 +166,10 @@ test("a write that may land late is remembered to the end of the boot, whoever e
   const directory = temporaryDirectory();
   let state = open(t, directory);
   assert.equal(state.beginStart().unconfirmedWrite, false);
-  state.endInOrder();
+  state.endInOrder({ unconfirmedWrite: false });
   state = reopened(t, state, directory);
   assert.equal(state.beginStart().unconfirmedWrite, false);
-  state.recordUnconfirmedWrite();
-  state.endInOrder();
+  state.endInOrder({ unconfirmedWrite: true });
   state = reopened(t, state, directory);
   assert.deepEqual(state.beginStart(), { uncleanStarts: 0, unconfirmedWrite: true });
   state = reopened(t, state, directory, NEXT_BOOT);

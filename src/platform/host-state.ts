@@ -110,10 +110,11 @@ export type HostState = {
   beginStart(): StartRecord;
   /** Passes were good for long enough: no unclean start is remembered any more. */
   forgetUncleanStarts(): void;
-  /** A write has failed and may land late; remembered to the end of the boot. */
-  recordUnconfirmedWrite(): void;
-  /** The agent ends in order: nothing of it is in flight. */
-  endInOrder(): void;
+  /**
+   * The agent ends in order: nothing of it is in flight, but a write that it knows of may land late, which is
+   * remembered to the end of the boot. One that dies may have died in a write.
+   */
+  endInOrder(end: { readonly unconfirmedWrite: boolean }): void;
   /** Gives up the lock. */
   close(): void;
 };
@@ -186,11 +187,9 @@ export function openHostState(
     forgetUncleanStarts() {
       store(STARTS_FILE, { ...startsIn(load(STARTS_FILE)), unclean: 0 });
     },
-    recordUnconfirmedWrite() {
-      store(STARTS_FILE, { ...startsIn(load(STARTS_FILE)), unconfirmedWrite: true });
-    },
-    endInOrder() {
-      store(STARTS_FILE, { ...startsIn(load(STARTS_FILE)), unclean: 0, running: false });
+    endInOrder(end) {
+      const unconfirmedWrite = startsIn(load(STARTS_FILE)).unconfirmedWrite || end.unconfirmedWrite;
+      store(STARTS_FILE, { unclean: 0, unconfirmedWrite, running: false });
     },
     close() {
       if (lock >= 0) native.close(lock);

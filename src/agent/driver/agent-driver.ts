@@ -47,6 +47,10 @@ export function createAgentDriver(config: AgentConfig, ports: AgentPorts): Agent
   let ioErrors = 0;
   let watchingSinceMs: number | null = null;
   let hasSlept = false;
+  /** The watchdog is to be released and is not yet. */
+  let isReleasing = false;
+  /** How the process is to end once it is. */
+  let exitCode: number | null = null;
   let toldMs = -Infinity;
   let toldStanding = "";
 
@@ -105,10 +109,6 @@ export function createAgentDriver(config: AgentConfig, ports: AgentPorts): Agent
       if (ended) return;
       watch.after?.(effect);
       if (ended) return;
-    }
-    if (after.unconfirmedWrite && !before.unconfirmedWrite) {
-      // A successor in this boot must know that something may still land over its `leaving`.
-      attempt(() => hostState.recordUnconfirmedWrite());
     }
   }
 
@@ -176,7 +176,7 @@ export function createAgentDriver(config: AgentConfig, ports: AgentPorts): Agent
         ports.reboot(effect.method);
         return;
       case "release-watchdog":
-        attempt(() => watchdog.release());
+        isReleasing = attempt(() => watchdog.release()) !== null;
         return;
       case "stretch-watchdog":
         attempt(() => watchdog.stretch());
@@ -216,10 +216,25 @@ export function createAgentDriver(config: AgentConfig, ports: AgentPorts): Agent
       : { type: "watchdog-not-shortened", refused: shortened.refused, error: shortened.error };
   }
 
+  /**
+   * A keepalive that is blocked in the driver ends at some time, and only then can the watchdog be released: to go
+   * before would be to close it ticking, and the node would be reset for an agent that has left in order.
+   */
+  function releaseAgain(): void {
+    if (isReleasing && attempt(() => watchdog.release()) === null) {
+      isReleasing = false;
+      if (exitCode !== null) exit(exitCode);
+    }
+  }
+
   function exit(code: number): void {
+    if (isReleasing) {
+      exitCode = code;
+      return;
+    }
     if (code === 0) {
       attempt(() => {
-        hostState.endInOrder();
+        hostState.endInOrder({ unconfirmedWrite: state.unconfirmedWrite });
         // Released on the API's word alone, its slot still tells of an armed boot on this device.
         if (state.watchdog.kind === "released" && state.lastWritten?.leaving === true) {
           hostState.disown();
@@ -320,6 +335,8 @@ export function createAgentDriver(config: AgentConfig, ports: AgentPorts): Agent
 
   function tick(): void {
     dispatch({ type: "tick" });
+    if (ended) return;
+    releaseAgain();
     if (ended) return;
     if (state.life.kind === "serving") {
       fencers.tick();

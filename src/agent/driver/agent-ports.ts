@@ -87,9 +87,12 @@ export type AgentHostState = {
   ): void;
   forgetUncleanStarts(): void;
   recordLatch(mark: LatchMark): void;
-  recordUnconfirmedWrite(): void;
   recordSlot(slot: { readonly nodeID: number; readonly sbdNode: string }): void;
-  endInOrder(): void;
+  /**
+   * Nothing of this process is in flight; a write of this boot may be. Until this is recorded every successor in
+   * this boot takes it that one is.
+   */
+  endInOrder(end: { readonly unconfirmedWrite: boolean }): void;
   /** Another device may have the host in this boot. */
   disown(): void;
 };

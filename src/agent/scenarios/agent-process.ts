@@ -266,9 +266,8 @@ export class AgentProcess {
         host.note("mark");
         host.say(`/run keeps the mark: epoch ${mark.epoch} from ${mark.fencer}`);
       },
-      recordUnconfirmedWrite: () => run.noteUnconfirmedWrite(),
       recordSlot: ({ nodeID }) => run.recordSlot(nodeID),
-      endInOrder: () => run.endInOrder(),
+      endInOrder: (end) => run.endInOrder(end),
       disown: () => run.disown(),
     };
   }

@@ -98,12 +98,11 @@ function agentHostState({
     },
     forgetUncleanStarts: () => hostState.forgetUncleanStarts(),
     recordLatch: (mark) => hostState.recordLatch(mark),
-    recordUnconfirmedWrite: () => hostState.recordUnconfirmedWrite(),
     recordSlot({ nodeID, sbdNode }) {
       hostState.recordSlot({ nodeID, sbdNode });
       logger.log("warn", `this node has slot ${nodeID} now (${sbdNode}); leaving ${config.nodeID}`);
     },
-    endInOrder: () => hostState.endInOrder(),
+    endInOrder: (end) => hostState.endInOrder(end),
     disown: () => hostState.disown(),
   };
 }

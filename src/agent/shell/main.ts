@@ -15,7 +15,7 @@ import { lockMemory, setNiceness, setOomScoreAdjustment } from "../../platform/r
 import { openSysrq, type Sysrq, SysrqError } from "../../platform/sysrq.ts";
 import { watchdogName } from "../../platform/watchdog-holder.ts";
 import { inspectWatchdog } from "../../platform/watchdog-inspection.ts";
-import type { AgentConfig, BootMemory } from "../agent-config.ts";
+import type { AgentConfig } from "../agent-config.ts";
 import { runAgent } from "./agent-process.ts";
 import { openApiLink, type ApiLink } from "./api-link.ts";
 import { API_SOCKET } from "./api-socket.ts";
@@ -24,6 +24,7 @@ import { readAgentOptions, type AgentOptions } from "./agent-options.ts";
 import { startDiskWorker } from "../../platform/disk-worker-handle.ts";
 import { createLineLogger, type LineLogger } from "../../program/line-logger.ts";
 import { slotOnDevice } from "./slot-on-device.ts";
+import { beginStart } from "./boot-memory.ts";
 import { createWatchdogControl, lookAtWatchdog } from "./watchdog-control.ts";
 
 /** Never chosen by the kernel when memory runs out; the API process goes first. */
@@ -175,15 +176,8 @@ function serve(
   const { bootID, hostState, api, logger } = parts;
   const { hostRoot } = options;
   const { machineID } = readMachineID(hostRoot);
-  const { uncleanStarts, unconfirmedWrite } = hostState.beginStart();
   const sysrq = trySysrq(hostRoot, logger);
-  const memory: BootMemory = {
-    mark: latchMark(hostState.latch(), bootID),
-    firstRead: hostState.firstRead()?.messages ?? null,
-    deviceUUID: hostState.owner()?.deviceUUID ?? null,
-    uncleanStarts,
-    unconfirmedWrite,
-  };
+  const memory = beginStart(hostState, bootID);
   const config: AgentConfig = {
     nodeName: options.nodeName,
     nodeID,
@@ -197,7 +191,7 @@ function serve(
     rebootMethod: options.rebootMethod,
     watchdogSurvivesReboot: survivesReboot(options),
     acceptUnverifiedWatchdogs: options.acceptUnverifiedWatchdogs,
-    watchdog: lookAtWatchdog(options.watchdogPath, hostRoot),
+    watchdog: lookAtWatchdog(options.watchdogPath, hostRoot, memory),
     memory,
   };
   logger.log("info", "starting", { bootID, machineID, nodeID, memory });
@@ -235,20 +229,5 @@ function survivesReboot(options: AgentOptions): boolean {
     return inspectWatchdog(options.watchdogPath, options.hostRoot).stopOnReboot === 0;
   } catch {
     return false;
-  }
-}
-
-/** A mark that is there and cannot be read counts: somebody condemned this boot. */
-function latchMark(
-  latch: ReturnType<ReturnType<typeof openHostState>["latch"]>,
-  bootID: string,
-): BootMemory["mark"] {
-  switch (latch.kind) {
-    case "none":
-      return null;
-    case "latched":
-      return { bootID, ...latch.mark };
-    case "unreadable":
-      return { bootID, epoch: 0, reason: 0, fencer: `unknown (${latch.detail})` };
   }
 }

@@ -14,7 +14,7 @@ import { WatchdogError } from "../../platform/watchdog-error.ts";
 import { watchdogFacts } from "../../platform/watchdog-facts.ts";
 import { inspectWatchdog } from "../../platform/watchdog-inspection.ts";
 import { toNs } from "../../platform/host-clock.ts";
-import type { WatchdogInspection } from "../agent-config.ts";
+import type { BootMemory, WatchdogInspection } from "../agent-config.ts";
 import type { AgentWatchdog } from "../driver/agent-ports.ts";
 
 /** The kernel's watchdog device at `path`, and the native petter of this process. */
@@ -98,14 +98,22 @@ export function createWatchdogControl(
   };
 }
 
-/** The watchdog as sysfs shows it, without opening it; opening starts it. */
-export function lookAtWatchdog(path: string, hostRoot: string): WatchdogInspection {
+/**
+ * The watchdog as sysfs shows it, without opening it; opening starts it. A kernel that does not say whether it
+ * ticks leaves that to what this boot remembers: an agent that owned a device here may have armed it.
+ */
+export function lookAtWatchdog(
+  path: string,
+  hostRoot: string,
+  { deviceUUID }: Pick<BootMemory, "deviceUUID">,
+): WatchdogInspection {
   try {
     const seen = inspectWatchdog(path, hostRoot);
+    const mayTick = seen.state === "unknown" && deviceUUID !== null;
     return {
       kind: "present",
       path,
-      ticking: seen.state === "active",
+      ticking: seen.state === "active" || mayTick,
       facts: watchdogFacts(seen),
     };
   } catch (error) {
