@@ -45,6 +45,14 @@ export const CONFIG_CONDITIONS = {
       DeviceHeaderDiffers: "False: the message has the differences.",
     },
   },
+  MachineIDsUnique: {
+    text: "No two nodes tell the machine ID of one machine.",
+    reasons: {
+      NoClonedMachines: "True.",
+      ClonedMachines:
+        "False: the message names them; nothing may be proven of either by a later boot.",
+    },
+  },
   KubernetesSupported: {
     text: "The API server is new enough.",
     reasons: {

@@ -1,3 +1,4 @@
+import { judgeMachineIDs } from "./cloned-machines.ts";
 import { fencerNameOf } from "../api/fencer-name.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
 import { TimingError, msgwaitArithmetic, type Timing } from "../timing/contract.ts";
@@ -79,6 +80,7 @@ export function reconcileConfig(
     ),
     ...reportConfig(config, snapshot, memory, moment, timing, [
       judgeKubernetes(place.kubernetesVersion),
+      judgeMachineIDs(snapshot.nodes),
       judgeContract(config, snapshot),
       storage,
       device.judgement,

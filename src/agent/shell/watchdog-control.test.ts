@@ -78,16 +78,18 @@ test("a latch reaches the petter: from then on one keepalive comes, the one that
   assert.deepEqual([shortened, later], [1, 0]);
 });
 
+function atDeadline(selfFence: boolean): unknown {
+  return control(`
+    watchdog.open(10);
+    watchdog.startPetter(10, inMs(150), ${selfFence});
+    await delay(400);
+    const pet = pets().length;
+    await delay(200);
+    return [pets().length - pet, triggered()];
+  `);
+}
+
 test("an armed agent's deadline reboots, an unarmed one's ends its pets and nothing else", () => {
-  const atDeadline = (selfFence: boolean): unknown =>
-    control(`
-      watchdog.open(10);
-      watchdog.startPetter(10, inMs(150), ${selfFence});
-      await delay(400);
-      const pet = pets().length;
-      await delay(200);
-      return [pets().length - pet, triggered()];
-    `);
   assert.deepEqual(atDeadline(true), [0, "b"]);
   assert.deepEqual(atDeadline(false), [0, ""]);
 });

@@ -123,6 +123,12 @@ export class Cluster {
     this.setReady(name, "Unknown");
   }
 
+  tellMachine(name: string, systemUUID: string): void {
+    this.api.change("Node", name, (node) => {
+      node.status = merge(node.status, { nodeInfo: { systemUUID } });
+    });
+  }
+
   /** Its kubelet reports from another boot. */
   reboot(name: string, boot: number, ready: "True" | "False" = "True"): void {
     this.api.change("Node", name, (node) => {
