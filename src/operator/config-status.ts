@@ -2,6 +2,7 @@ import type { Condition } from "../api/condition.ts";
 import type { ConfigConditionType, JudgementReason } from "../api/condition-table.ts";
 import type { SBDConfig, SBDConfigStatus } from "../api/sbd-config.ts";
 import { type Action, type EventReason, type StatusPatch, targetOf } from "./action.ts";
+import { statusText } from "./status-text.ts";
 import type { Moment } from "./snapshot.ts";
 
 /** A condition as a reconciler judges it; when it last changed follows. */
@@ -22,10 +23,11 @@ export type ConfigFacts = StatusPatch<
 export function showConfig(
   config: SBDConfig,
   moment: Moment,
-  judged: readonly [Judgement, ...Judgement[]],
+  found: readonly [Judgement, ...Judgement[]],
   facts: ConfigFacts,
 ): readonly Action[] {
   const { status, metadata } = config;
+  const judged = found.map((one) => ({ ...one, message: statusText(one.message) }));
   const known = status.conditions ?? [];
   const isNew = status.observedGeneration !== metadata.generation;
   const unchanged =
@@ -45,7 +47,7 @@ export function showConfig(
       status: {
         ...facts,
         observedGeneration: metadata.generation,
-        message: judged[0].message,
+        message: judged[0]?.message,
         lastUpdateTime: moment.wall,
         conditions: [
           ...known.filter(({ type }) => !types.has(type)),

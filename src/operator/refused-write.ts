@@ -1,5 +1,6 @@
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import { type Action, targetOf, writeKeyOf } from "./action.ts";
+import { statusText } from "./status-text.ts";
 import type { ReconcileStep } from "./reconcile-step.ts";
 import { boundOfFirst, failAtBound } from "./remediation.ts";
 import { outcomeOf, type Moment, type Snapshot } from "./snapshot.ts";
@@ -25,10 +26,11 @@ export function unlessRefused(
   if (refused.type === "patch-remediation-status") {
     return { ...step, actions: before };
   }
-  const message =
+  const message = statusText(
     `the API server refuses what the operator has to write: ` +
-    `${refusals.get(writeKeyOf(refused))?.message ?? ""}; look at ClusterRole sbd-operator and at ` +
-    `admission policies`;
+      `${refusals.get(writeKeyOf(refused))?.message ?? ""}; look at ClusterRole sbd-operator and at ` +
+      `admission policies`,
+  );
   const { metadata, status } = remediation;
   const mayFail =
     metadata.deletionTimestamp === undefined &&

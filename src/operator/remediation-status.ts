@@ -10,6 +10,7 @@ import type {
   SBDRemediationStatus,
 } from "../api/sbd-remediation.ts";
 import { type Action, type StatusPatch, targetOf } from "./action.ts";
+import { statusText } from "./status-text.ts";
 
 /** The moments of a request, one row of the table of conditions each. */
 export type RemediationMoment =
@@ -97,10 +98,11 @@ const ROWS: Readonly<Record<RemediationMoment, Row>> = {
 export function showMoment(
   remediation: SBDRemediation,
   moment: RemediationMoment,
-  message: string,
+  text: string,
   wall: string,
   more: StatusPatch<SBDRemediationStatus> = {},
 ): Action[] {
+  const message = statusText(text);
   const { phase, conditions } = ROWS[moment];
   const before = remediation.status.conditions ?? [];
   const after = before.filter(({ type }) => !Object.hasOwn(conditions, type));

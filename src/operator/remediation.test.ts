@@ -599,3 +599,17 @@ test("a request for an unknown node and one that is timed out are told by a Warn
     "event Warning FencingFailed late: Failed to fence node 'worker-1' via SBD: NodeHealthCheck timed the remediation out before the node was proven dead",
   ]);
 });
+
+test("a message that is longer than its field is cut, and the status written", () => {
+  const cluster = new Cluster();
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.reportDurable("req", "worker-1");
+  cluster.fencerReports("req", { missing: Array.from({ length: 32 }, () => "x".repeat(1_024)) });
+  cluster.pass(2_000);
+  assert.equal(cluster.status("req").message?.length, 4_096);
+  assert.equal(cluster.status("req").phase, "FencingInProgress");
+  cluster.takeTrace();
+  cluster.pass(5_000);
+  assert.deepEqual(cluster.takeTrace(), []);
+});
