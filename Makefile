@@ -30,7 +30,7 @@ help:
 	  'make release                  everything that a tagged release publishes, in dist/' \
   'make memory                   what the processes of the bundle take on a cluster of 255 nodes' \
 	  'make scenarios                write the traces of scenario files anew' \
-  'make reference                write the generated pages of docs/ anew'
+	  'make reference                write the generated pages of docs/ anew'
 
 setup: node_modules/.installed $(NATIVE)
 

@@ -33,6 +33,16 @@ export function listenToApi(server: ApiServer, on: (event: ApiEvent) => void): (
       on(event);
     }
   };
+  /** What is so for each Node: told when it comes to be, and again only when it was not so between. */
+  const standing = new Map<string, ReadonlySet<string>>();
+  const onNode = (uid: string, events: readonly ApiEvent[]): void => {
+    const keyed = new Map(events.map((event) => [JSON.stringify({ ...event, tMs: 0 }), event]));
+    const before = standing.get(uid);
+    standing.set(uid, new Set(keyed.keys()));
+    for (const [key, event] of keyed) {
+      if (before?.has(key) !== true) on(event);
+    }
+  };
   return server.onChange((change) => {
     const tMs = monotonicMs();
     const { object } = change;
@@ -45,12 +55,7 @@ export function listenToApi(server: ApiServer, on: (event: ApiEvent) => void): (
         }
         return;
       case "Node":
-        for (const event of eventsOfNode(object, tMs)) {
-          once(
-            `${JSON.stringify({ ...event, tMs: 0 })} ${textAt(object, "status", "nodeInfo", "bootID")}`,
-            event,
-          );
-        }
+        onNode(uid, eventsOfNode(object, tMs));
         return;
       case "Pod": {
         const nodeName = textAt(object, "spec", "nodeName");

@@ -1,4 +1,7 @@
 import { spawn } from "node:child_process";
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 import { SYSTEM_NAMESPACE } from "../api/group.ts";
@@ -9,15 +12,10 @@ import { deriveTiming, msgwaitArithmetic, seconds } from "../timing/contract.ts"
 import { listenToApi, type ApiEvent } from "./api-events.ts";
 import { createCluster, TIMEOUT_SECONDS, WATCHDOG_SECONDS, type Cluster } from "./cluster.ts";
 import { observeSlots, type Observed } from "./outside-observer.ts";
+import { nodePictures } from "./node-picture.ts";
+import type { Stage } from "./stage.ts";
 import { SCENARIOS, TARGET, type DemoResult, type ScenarioName } from "./scenario.ts";
-import { runStandInControllers } from "./stand-in-controllers.ts";
-
-/** Where a run is shown: a live picture on a terminal, or plain lines. */
-export type Stage = {
-  /** The times before the request are negative. */
-  say(text: string, sinceRequestMs: number | null): void;
-  show(cluster: Cluster): void;
-};
+import { NODE_SILENT_AFTER_MS, runStandInControllers } from "./stand-in-controllers.ts";
 
 const READY_WITHIN_MS = 90_000;
 const SLOW_FOR_MS = 30_000;
@@ -59,6 +57,10 @@ type Run = {
   declaredMs: number | null;
   evidence: string | null;
   leaderKilled: boolean;
+  /** Told before there is a request to count from. */
+  readonly undated: { readonly text: string; readonly tMs: number }[];
+  /** Nodes that hang. */
+  readonly hung: Set<string>;
   /** When each step was first seen, by whoever saw it: API server, device, machine. */
   readonly steps: Map<Step, number>;
 };
@@ -104,6 +106,8 @@ export async function runScenario(
     declaredMs: null,
     evidence: null,
     leaderKilled: false,
+    undated: [],
+    hung: new Set(),
     steps: new Map(),
   };
   const { server, kubeconfigs } = cluster.kubernetes;
@@ -113,7 +117,13 @@ export async function runScenario(
   const stops = [
     watchMachines(run),
     listenToApi(server, (event) => onApi(run, event)),
-    every(SHOW_EVERY_MS, () => stage.show(cluster)),
+    every(SHOW_EVERY_MS, () =>
+      stage.show(() => ({
+        nodes: nodePictures(cluster, (name) => run.hung.has(name)),
+        awaited: awaited(run),
+        undated: run.undated.map((told) => told.text),
+      })),
+    ),
   ];
   try {
     await startUp(run);
@@ -121,7 +131,10 @@ export async function runScenario(
     run.struckMs = monotonicMs();
     await (SCENARIOS[scenario].everybodyLives ? everybodyLives(run) : loseNode(run));
     return { result: result(run), disorder: disorder(run) };
+  } catch (error) {
+    throw withLogs(error, cluster);
   } finally {
+    dateAll(run);
     for (const stop of stops) {
       stop();
     }
@@ -242,6 +255,9 @@ function watchMachines(run: Run): () => void {
   const stops = run.cluster.nodes.map(({ name, machine }) =>
     machine.on((event) => {
       switch (event.kind) {
+        case "freeze":
+          run.hung.add(name);
+          return;
         case "fire":
           say(run, `the watchdog of ${name} fires`, event.tMs);
           return;
@@ -249,6 +265,7 @@ function watchMachines(run: Run): () => void {
           say(run, `${name} writes sysrq-${event.command}`, event.tMs);
           return;
         case "boot":
+          run.hung.delete(name);
           if (run.struckMs !== null) {
             say(run, `${name} boots again (boot ${short(event.bootID)})`, event.tMs);
           }
@@ -312,6 +329,7 @@ function onApi(run: Run, event: ApiEvent): void {
       if (event.nodeName === TARGET) {
         run.requestedMs ??= event.tMs;
         seen(run, "requested", event.tMs);
+        dateAll(run);
       }
       say(run, `SBDRemediation ${event.name} asks for ${event.nodeName}`, event.tMs);
       return;
@@ -355,7 +373,11 @@ function onApi(run: Run, event: ApiEvent): void {
       say(run, `the workload's pod is bound to ${event.nodeName}`, event.tMs);
       return;
     case "pod-gone":
-      say(run, `the workload's pod on ${event.nodeName} is gone`, event.tMs);
+      say(
+        run,
+        `the workload's pod on ${event.nodeName} is gone${whyBeforeProof(run, event.nodeName)}`,
+        event.tMs,
+      );
       return;
   }
 }
@@ -436,10 +458,68 @@ function sinceRequest(run: Run, tMs: number | null): number | null {
   return tMs === null || run.requestedMs === null ? null : Math.round(tMs - run.requestedMs);
 }
 
-/** Lines count from the request; before there is one, from the blow. */
+/**
+ * Every line counts from the request. What comes before it waits until there is one: its time is
+ * negative. Where nobody is to be lost, the blow is what is counted from.
+ */
 function say(run: Run, text: string, tMs: number = monotonicMs()): void {
-  const fromMs = run.requestedMs ?? run.struckMs;
+  const { struckMs, requestedMs, scenario } = run;
+  if (struckMs !== null && requestedMs === null && !SCENARIOS[scenario].everybodyLives) {
+    run.undated.push({ text, tMs });
+    return;
+  }
+  const fromMs = requestedMs ?? struckMs;
   run.stage.say(text, fromMs === null ? null : tMs - fromMs);
+}
+
+/** Also at the end of a run in which nobody was asked for: then they count from the blow. */
+function dateAll(run: Run): void {
+  const fromMs = run.requestedMs ?? run.struckMs;
+  for (const { text, tMs } of run.undated.splice(0)) {
+    run.stage.say(text, fromMs === null ? null : tMs - fromMs);
+  }
+}
+
+/** A rebooted kubelet may end what the API server still shows on it, before anybody has proven anything. */
+function whyBeforeProof(
+  { declaredMs, struckMs, deaths, struckBoot }: Run,
+  nodeName: string,
+): string {
+  return struckMs !== null && declaredMs === null && nodeName === TARGET && deaths.has(struckBoot)
+    ? ", before the proof: the kubelet of the next boot evicts it, and the boot that ran it is over"
+    : "";
+}
+
+/** What happens next, for the picture. */
+function awaited(run: Run): string {
+  const { struckMs, requestedMs, fenceWrittenMs, declaredMs, evidence, scenario } = run;
+  if (struckMs === null) return "four armed agents that see each other, and a workload that writes";
+  if (SCENARIOS[scenario].everybodyLives) return "a death that must not come";
+  if (requestedMs === null) {
+    return `${TARGET}'s kubelet to be silent for ${seconds(NODE_SILENT_AFTER_MS)}; then NodeHealthCheck asks`;
+  }
+  if (fenceWrittenMs === null) return "a fencer to be named, and to write its message";
+  if (evidence === null) {
+    const leftMs = fenceWrittenMs + TIMING.msgwaitMs - monotonicMs();
+    return (
+      "proof: an acknowledgement, or a later boot; " +
+      (leftMs > 0 ? `silence proves it in ${(leftMs / 1_000).toFixed(0)} s` : "silence, any moment")
+    );
+  }
+  if (declaredMs === null) return "the leader to show the proof";
+  return newLines(run).length === 0
+    ? "the volume to be detached, and the pod to start elsewhere"
+    : "a wrong write of the old owner, which must not come";
+}
+
+/** What the programs said would go with the demo's directory. */
+function withLogs(error: unknown, { directory }: Cluster): Error {
+  const kept = fs.mkdtempSync(join(tmpdir(), "sbd-demo-logs-"));
+  for (const name of fs.globSync("**/*.log", { cwd: directory })) {
+    fs.cpSync(join(directory, name), join(kept, name));
+  }
+  const why = error instanceof Error ? error.message : String(error);
+  return new Error(`${why}. What the programs said is in ${kept}`, { cause: error });
 }
 
 function short(bootID: string): string {
