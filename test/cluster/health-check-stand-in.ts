@@ -41,10 +41,19 @@ export class HealthCheckStandIn {
     const asked = this.#asked.get(name);
     if (!isReady(node) && asked === undefined) {
       this.#asked.set(name, "");
-      this.#asked.set(name, await this.request(name));
+      try {
+        this.#asked.set(name, await this.request(name));
+      } catch {
+        // At the Node's next change again.
+        this.#asked.delete(name);
+      }
     } else if (isReady(node) && asked !== undefined && asked !== "") {
       this.#asked.delete(name);
-      await this.withdraw(asked);
+      try {
+        await this.withdraw(asked);
+      } catch {
+        this.#asked.set(name, asked);
+      }
     }
   }
 

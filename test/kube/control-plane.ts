@@ -152,7 +152,7 @@ export class ControlPlane {
       `--cert-dir=${join(folder, "apiserver-certs")}`,
       ...(this.#options.serverFlags ?? []),
     ]);
-    await this.#ready();
+    await this.whenReady();
   }
 
   /** Ends everything and removes the folder. */
@@ -250,7 +250,8 @@ export class ControlPlane {
     this.#children.set(program, child);
   }
 
-  async #ready(): Promise<void> {
+  /** Waits until kube-apiserver says that it is ready. */
+  async whenReady(): Promise<void> {
     const endMs = performance.now() + READY_WITHIN_MS;
     while (!(await this.#isReady())) {
       const child = this.#children.get("kube-apiserver");
