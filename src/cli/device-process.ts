@@ -66,6 +66,9 @@ async function serve(request: DeviceRequest | SurveyRequest): Promise<unknown> {
     case "survey":
       device ??= openSlotDevice(devicePath);
       return survey(device);
+    case "bench-pass":
+      device ??= openSlotDevice(devicePath);
+      return { tookMs: benchPass(device) };
     case "initialise":
       return initialise(request.header);
     default:
@@ -123,6 +126,19 @@ function survey(on: SlotDevice): DeviceSurvey {
     heartbeats: on.readHeartbeats(),
     fences: on.readFences(),
   };
+}
+
+/** Slot 0 of the fence region is nobody's: no node has that ID, and no program reads it. */
+function benchPass(on: SlotDevice): number {
+  const { shared } = on;
+  const startedMs = performance.now();
+  on.readHeader();
+  on.readFence(1);
+  on.readHeartbeat(1);
+  const bytes = shared.readAt("fence", 0, shared.logicalBlockBytes);
+  shared.writeAt("fence", 0, bytes);
+  shared.sync("fence");
+  return performance.now() - startedMs;
 }
 
 /** While it works there is no header, so that nobody takes a half-zeroed device for a whole one. */

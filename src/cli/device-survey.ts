@@ -31,6 +31,8 @@ export type SurveyRequest =
   /** What else the device already holds, by name; null: nothing, or a device of ours. */
   | { readonly op: "foreign-signature" }
   | { readonly op: "survey" }
+  /** What an agent's pass reads and writes; the bytes that it writes are those that stand there. */
+  | { readonly op: "bench-pass" }
   /** Zeroes both regions, writes the header last, flushes each, reads all of it back. */
   | { readonly op: "initialise"; readonly header: DeviceHeader };
 
@@ -39,5 +41,6 @@ export type SurveyReply = {
   "create-files": { readonly created: readonly string[] };
   "foreign-signature": { readonly signature: string | null };
   survey: DeviceSurvey;
+  "bench-pass": { readonly tookMs: number };
   initialise: InitialisedDevice;
 };

@@ -8,6 +8,7 @@ import { addFenceCommands } from "./fence-commands.ts";
 import { addDrillCommand } from "./drill-commands.ts";
 import { EXIT_CODE_HELP } from "./exit-code.ts";
 import { addHostCommands } from "./host-commands.ts";
+import { benchDevice } from "./device-bench.ts";
 import { initDevice } from "./device-init.ts";
 import type { ClusterClaim } from "./device-refusals.ts";
 import { withResultFile } from "./result-file.ts";
@@ -36,10 +37,11 @@ export function createProgram(name: string): Command {
     .exitOverride();
   const device = program
     .command("device")
-    .description("the shared device: init, show, fence, clear")
+    .description("the shared device: init, show, bench, fence, clear")
     .addHelpText("after", EXIT_CODE_HELP);
   addInit(device);
   addShow(device);
+  addBench(device);
   addFenceCommands(device);
   addWatchdogCommands(
     program
@@ -157,5 +159,39 @@ function addShow(device: Command): void {
     .action(async (path: string, flags: CommonOptions & { readonly watch?: number }) => {
       const options = { path, watchSeconds: flags.watch ?? null };
       await perform(flags, (terminal) => showDevice(options, terminal));
+    });
+}
+
+type BenchFlags = CommonOptions & {
+  readonly seconds: number;
+  readonly rate: number;
+  readonly load: number;
+  readonly failoverSeconds?: number;
+};
+
+function addBench(device: Command): void {
+  leafCommand(
+    device,
+    "bench <path>",
+    "measure what a pass over the device takes, and advise T",
+    "Does what an agent's pass does, beside the running agents, and changes nothing: what it writes is what " +
+      "stands there, in a slot that is nobody's. Put the storage under its usual load, and fail a path over " +
+      "while it runs; --load adds readers of its own, which stop where a pass takes a quarter of T. JSON: " +
+      "{path, latency, advice, inForceSeconds, loadStopped}; latency has {passes, p50Ms, p99Ms, p999Ms, " +
+      "longestMs}, advice {timeoutSeconds, arithmetic}.",
+  )
+    .option("--seconds <n>", "how long", wholeNumber(1, 86_400), 300)
+    .option("--rate <n>", "passes a second; an agent has one at most", wholeNumber(1, 100), 10)
+    .option("--load <n>", "processes that read the whole device meanwhile", wholeNumber(0, 16), 0)
+    .option("--failover-seconds <s>", "how long a failover of the storage takes", positiveSeconds)
+    .action(async (path: string, flags: BenchFlags) => {
+      const options = {
+        path,
+        seconds: flags.seconds,
+        passesPerSecond: flags.rate,
+        load: flags.load,
+        failoverSeconds: flags.failoverSeconds ?? null,
+      };
+      await perform(flags, (terminal) => benchDevice(options, terminal));
     });
 }
