@@ -10,6 +10,7 @@ import { createLineLogger, type LineLogger } from "../../program/line-logger.ts"
 import { serveMetrics } from "../../program/metrics-server.ts";
 import { VERSION } from "../../program/version.ts";
 import { agentImageOf } from "./agent-image.ts";
+import { lineOfEvent } from "./event-log.ts";
 import { runOperatorLoop, type OperatorLoop } from "./operator-loop.ts";
 import { createOperatorMetrics } from "./operator-metrics.ts";
 import { readOperatorOptions, type OperatorOptions } from "./operator-options.ts";
@@ -66,8 +67,12 @@ async function start(
   logger.log("info", `agents and fencers are started from ${agentImage}`);
   loop = runOperatorLoop(client, {
     place: { namespace, agentImage },
-    recordEvent: ({ about, eventType, reason, message }) =>
-      events.record(about, eventType, reason, message),
+    recordEvent(event) {
+      const { about, eventType, reason, message } = event;
+      const line = lineOfEvent(event);
+      logger.log(line.level, line.message, line.fields);
+      events.record(about, eventType, reason, message);
+    },
     onLook: metrics.noteLook,
     onFailure: metrics.noteFailure,
     log: (level, message, more) => logger.log(level, message, more),
