@@ -20,6 +20,8 @@ import type { FromChild, ToChild } from "./testing/disk-worker-child.ts";
 
 const CHILD = fileURLToPath(new URL("testing/disk-worker-child.ts", import.meta.url));
 const DELAY_MS = 300;
+/** What is never answered, or told, fails. */
+const UNHEARD = { timeout: 60_000 };
 /** A worker that finds this file when it is to answer dies instead. */
 const CRASH_ENV = "DISK_WORKER_TEST_CRASH";
 const CRASHES = `
@@ -114,11 +116,20 @@ test("a region counts from before its read, however long that takes", async () =
 });
 
 test("a message counts as durable from when it was flushed and read back, not from its submission", async () => {
+  // Opened by now: what that takes is no part of the write.
+  await ask({ op: "read-regions" });
   faults.set({ sync: { delayMs: DELAY_MS }, read: { delayMs: DELAY_MS } });
   const { reply, fromRawMs, toRawMs } = await ask({ op: "write-fence", record: FENCE });
   assert.deepEqual(reply.readBack, { kind: "fence", record: FENCE });
   assert.ok(reply.endedRawMs - fromRawMs >= 2 * DELAY_MS);
   assert.ok(reply.endedRawMs <= toRawMs);
+  const replaced = await ask({
+    op: "replace-fence",
+    expected: reply.readBack,
+    record: { ...FENCE, nonce: "0".repeat(32) },
+  });
+  assert.ok(replaced.reply.replaced);
+  assert.ok(replaced.reply.endedRawMs - replaced.fromRawMs >= 3 * DELAY_MS);
 });
 
 test("a slot is replaced only while it holds what is expected", async () => {
@@ -151,18 +162,26 @@ test("a device whose I/O failed is opened anew, so that a path that comes back i
   assert.deepEqual(await fenceSlot(), { kind: "fence", record: behind });
 });
 
-test("a worker that dies fails what it had in flight, and is replaced, and that is told", async () => {
-  await ask({ op: "write-fence", record: FENCE });
-  assert.ok((await fenceSlot()) !== undefined);
-  const told = Promise.withResolvers<void>();
-  child.on("message", ({ type }: FromChild) => {
-    if (type === "replaced") told.resolve();
-  });
-  writeFileSync(join(directory, "crash"), "");
-  await assert.rejects(ask({ op: "read-regions" }), /the disk worker died/);
-  await told.promise;
-  assert.deepEqual(await fenceSlot(), { kind: "fence", record: FENCE }, "a new one tells all anew");
-});
+test(
+  "a worker that dies fails what it had in flight, and is replaced, and that is told",
+  UNHEARD,
+  async () => {
+    await ask({ op: "write-fence", record: FENCE });
+    assert.ok((await fenceSlot()) !== undefined);
+    const told = Promise.withResolvers<void>();
+    child.on("message", ({ type }: FromChild) => {
+      if (type === "replaced") told.resolve();
+    });
+    writeFileSync(join(directory, "crash"), "");
+    await assert.rejects(ask({ op: "read-regions" }), /the disk worker died/);
+    await told.promise;
+    assert.deepEqual(
+      await fenceSlot(),
+      { kind: "fence", record: FENCE },
+      "a new one tells all anew",
+    );
+  },
+);
 
 /** The machine has slept for 1000 s: the clock that counts that is so much ahead. */
 const SLEPT = `

@@ -5,6 +5,7 @@ import { NO_SIGHTINGS, sightFences, sightHeartbeats } from "../../observation/si
 import type { FenceRecord } from "../../protocol/fence-record.ts";
 import type { HeartbeatSlot } from "../../protocol/heartbeat-record.ts";
 import { FENCE_REASON_MANUAL } from "../../protocol/message.ts";
+import type { AgentClock } from "../../agent/driver/agent-ports.ts";
 import type { FencerState } from "../fencer-state.ts";
 import type { DeviceAnswer, FenceWritten } from "./fence-device.ts";
 import { createFencerHost, type FencerHost } from "./fencer-host.ts";
@@ -52,6 +53,13 @@ const TARGET: HeartbeatSlot = {
   } as never,
 };
 
+/** Of a host that has slept: what a fencer waits by must not count that. */
+const SLEPT_CLOCK: AgentClock = {
+  rawMs: () => nowMs,
+  livedMs: () => nowMs + 1_000_000,
+  wallNs: () => 1n,
+};
+
 let nowMs: number;
 let mayFence: boolean;
 let sent: FromFencer[];
@@ -72,7 +80,7 @@ beforeEach(() => {
   host = createFencerHost({
     name: "worker-2",
     nodeID: 2,
-    clock: { rawMs: () => nowMs, wallNs: () => 1n },
+    clock: SLEPT_CLOCK,
     nonce: () => String((nonces += 1)).padStart(32, "0"),
     device: {
       readFence: () => assert.fail("a fencer goes by what its process reads"),
