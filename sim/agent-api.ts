@@ -1,26 +1,16 @@
-import { apiTimeoutMs } from "../src/kube/api-timeout.ts";
-import { findSlot, reportedNode } from "../src/agent/api/own-slot.ts";
-import { asFarAsKnown, ownStatus, type OwnStatus } from "../src/agent/api/own-status.ts";
-import { datePass, type PassInstant } from "../src/agent/api/pass-instant.ts";
-import { isOpenAgainst } from "../src/api/request-state.ts";
-import { createFencerSide, type FencerSide } from "../src/fencing/cluster/fencer-side.ts";
-import { packRecord } from "../src/fencing/shell/packed-record.ts";
-import { resultsWith } from "../src/fencing/cluster/slot-task-results.ts";
-import {
-  createSlotTaskSide,
-  type SlotTaskDone,
-  type SlotTaskSide,
-} from "../src/fencing/cluster/slot-task-side.ts";
 import type { AgentStatus, FromCore, ToCore } from "../src/agent/driver/api-message.ts";
+import { createClusterSide, type ClusterSide } from "../src/agent/api/cluster-side.ts";
 import type { SBDNode } from "../src/api/sbd-node.ts";
 import type { SBDRemediation } from "../src/api/sbd-remediation.ts";
+import { createFencerSide, type FencerSide } from "../src/fencing/cluster/fencer-side.ts";
+import { packRecord } from "../src/fencing/shell/packed-record.ts";
+import { apiTimeoutMs } from "../src/kube/api-timeout.ts";
 import type { KubeObject } from "../src/kube/kube-object.ts";
 import type { KubeCache } from "../src/kube/kube-port.ts";
 import type { AgentProcess } from "./agent-process.ts";
 import { CONFIG_NAME } from "./api-store.ts";
-import { OwnNodeWriter } from "./own-node-writer.ts";
 import { kubePort } from "./kube-port.ts";
-import { wallAt, WALL_START_MS } from "./world.ts";
+import { WALL_START_MS } from "./world.ts";
 
 const REVIEW_EVERY_MS = 5_000;
 const RELIST_MS = 10_000;
@@ -30,34 +20,24 @@ const STATUS_EVERY_MS = 10_000;
 /** A watch that has not told the last change yet. */
 const BEHIND = 0.1;
 
-/**
- * The API process of one agent: src/agent/api/cluster-side.ts in virtual time. What it decides is
- * decided by the same functions; this is when it asks, and what the network makes of it.
- */
+/** The API process of one agent: what it asks and tells is what ships; caches, watches and their delays are here. */
 export class AgentApi {
   readonly #agent: AgentProcess;
-  readonly #writer: OwnNodeWriter;
-  readonly #fencerSide: FencerSide;
-  readonly #taskSide: SlotTaskSide;
+  #fencerSide: FencerSide | null = null;
+  readonly #side: ClusterSide;
   #sbdNodes: readonly SBDNode[];
   #requests: readonly SBDRemediation[] = [];
   #synced = false;
   /** When the last event of the watch is told. */
   #toldMs = -Infinity;
-  #passed: PassInstant | null = null;
-  #writing = false;
-  #statusMs = -Infinity;
-  #standing = "";
-  #vouching = false;
-  #nextVouch: (() => void) | null = null;
-  /** This process has said that it leaves: whatever it said before is out of date. */
-  #hasLeft = false;
+  #toldStanding = "";
+  #heardMs = -Infinity;
 
   constructor(agent: AgentProcess) {
     this.#agent = agent;
     const { api, timeline } = agent.world;
+    const { nodeName } = agent.state.config;
     this.#sbdNodes = api.sbdNodes.list();
-    this.#writer = new OwnNodeWriter(api, this.#call, () => this.#ownNode());
     const shared = {
       kube: kubePort({
         api,
@@ -68,32 +48,34 @@ export class AgentApi {
         monoMs: () => timeline.nowMs,
         wallMs: () => WALL_START_MS + Math.round(timeline.nowMs),
       },
-      timeoutMs: () => this.#timeoutMs(),
+      send: (message: ToCore) => agent.driver.receive(message),
       troubles: {
         note: (what: string, trouble: string | null) => {
           if (trouble !== null && what.startsWith("list of ")) {
-            agent.world.say?.(`${agent.state.config.nodeName} gets no ${what}`);
+            agent.world.say?.(`${nodeName} gets no ${what}`);
           }
         },
       },
     };
-    this.#fencerSide = createFencerSide({
+    const fencerSide = (timeoutMs: () => number): FencerSide =>
+      createFencerSide({
+        ...shared,
+        requests: this.#cacheOf(() => (this.#synced ? this.#requests : null)),
+        configs: this.#cacheOf(() => api.configs.list()),
+        name: nodeName,
+        configName: CONFIG_NAME,
+        timeoutMs,
+        pack: packRecord,
+        log: () => undefined,
+      });
+    this.#side = createClusterSide({
       ...shared,
-      requests: this.#cacheOf(() => (this.#synced ? this.#requests : null)),
-      configs: this.#cacheOf(() => api.configs.list()),
-      name: agent.state.config.nodeName,
+      nodeName,
       configName: CONFIG_NAME,
-      pack: packRecord,
-      send: (message) => this.#send(message),
-      log: () => undefined,
-    });
-    this.#taskSide = createSlotTaskSide({
-      ...shared,
-      nodeName: agent.state.config.nodeName,
       sbdNodes: () => this.#sbdNodes,
-      ownName: () => this.#ownNode()?.metadata.name ?? null,
-      send: (message) => this.#send(message),
-      record: (done) => this.#recordTask(done),
+      statusEveryMs: STATUS_EVERY_MS - 1,
+      fencer: (timeoutMs) => (this.#fencerSide = fencerSide(timeoutMs)),
+      recordEvent: () => undefined,
     });
   }
 
@@ -123,71 +105,21 @@ export class AgentApi {
     this.#review();
   }
 
-  /** Its life has changed: told before it is done, for a latched node is gone in a moment. */
-  tellStatus(): void {
-    this.#reportStatus();
-  }
-
-  /** The own SBDNode is patched first, then the requests are listed. One patch at a time. */
-  #answerVouch(asked: FromCore & { readonly type: "ask-vouch" }): void {
-    if (this.#vouching) {
-      this.#nextVouch = () => this.#answerVouch(asked);
-      return;
+  /** What the core process tells of itself: at once where that changes, else with the next review. */
+  tell(status: () => AgentStatus): void {
+    const { state } = this.#agent;
+    const { watchdog } = state;
+    const standing =
+      `${state.life.kind} ${watchdog.kind} ${watchdog.kind === "open" && watchdog.armed} ` +
+      `${state.lastPass?.trouble === null} ${state.fenceUnreadable?.lasting === true}`;
+    if (standing !== this.#toldStanding) {
+      this.#toldStanding = standing;
+      this.#hear(status());
     }
-    this.#vouching = true;
-    const { world, state } = this.#agent;
-    const { nodeName, bootID } = state.config;
-    const end = (): void => {
-      this.#vouching = false;
-      const next = this.#nextVouch;
-      this.#nextVouch = null;
-      next?.();
-    };
-    this.#hasLeft ||= asked.leaving;
-    this.#writer.write(
-      (own) => ({
-        ...this.#statusOn(own),
-        armed: asked.armed,
-        lastVouchTime: wallAt(world.timeline.nowMs),
-      }),
-      (own) => {
-        end();
-        if (own === null) {
-          return;
-        }
-        this.#call(
-          () => world.api.remediations.list() as unknown as readonly KubeObject[],
-          (listed) => {
-            if (listed !== null) {
-              const open = listed.filter((request) => isOpenAgainst(request, nodeName, bootID));
-              this.#send({ type: "vouch-read", id: asked.id, openRequests: open.length });
-            }
-          },
-        );
-      },
-    );
   }
 
   receive(message: Exclude<FromCore, { readonly type: "status" }>): void {
-    switch (message.type) {
-      case "ask-vouch":
-        this.#answerVouch(message);
-        return;
-      case "report":
-      case "ask-request":
-      case "ask-node":
-      case "declare":
-        this.#fencerSide.receive(message);
-        return;
-      case "ask-open-requests":
-      case "slot-task-done":
-        this.#taskSide.receive(message);
-        return;
-    }
-  }
-
-  #send(message: ToCore): void {
-    this.#agent.driver.receive(message);
+    this.#side.receive(message);
   }
 
   // What the cluster wants of the core process
@@ -195,7 +127,7 @@ export class AgentApi {
   #learnRequests(listed: readonly SBDRemediation[]): void {
     this.#requests = listed;
     this.#synced = true;
-    this.#fencerSide.review();
+    this.#fencerSide?.review();
   }
 
   #review(): void {
@@ -212,21 +144,12 @@ export class AgentApi {
       if (!random.chance(BEHIND)) {
         this.#sbdNodes = world.api.sbdNodes.list();
       }
-      this.#reviewSlot();
-      if (!this.#agent.alive) {
-        return;
+      if (world.timeline.nowMs - this.#heardMs >= STATUS_EVERY_MS - 1) {
+        this.#hear(this.#agent.driver.status());
       }
-      this.#taskSide.review();
+      this.#side.review();
       this.#agent.reportFencing();
-      this.#reportStatus();
     });
-  }
-
-  #reviewSlot(): void {
-    const found = findSlot(this.#sbdNodes, this.#agent.state.config.nodeName, CONFIG_NAME);
-    if (found.kind === "found") {
-      this.#send({ type: "slot", nodeID: found.nodeID, sbdNode: found.sbdNode });
-    }
   }
 
   /** Watches may lie; a relist on a timer does not. */
@@ -249,81 +172,30 @@ export class AgentApi {
     world.timeline.after(RELIST_MS, () => this.#relist());
   }
 
-  // What the core process reports
-
-  #ownNode(): SBDNode | null {
-    return reportedNode(this.#sbdNodes, this.#agent.state.config, CONFIG_NAME);
-  }
-
-  #agentStatus(): AgentStatus {
-    const { driver, state } = this.#agent;
-    const status = driver.status();
+  #hear(status: AgentStatus): void {
     // One pass stands for all that a finer rhythm would have had since.
+    this.#heardMs = this.#agent.world.timeline.nowMs;
     const { lastGoodPassAgeMs: ageMs } = status;
-    const fresh = ageMs !== null && state.lastPass?.trouble === null && this.#agent.isOnTime(ageMs);
-    return fresh ? { ...status, lastGoodPassAgeMs: 0 } : status;
-  }
-
-  #status(known: AgentStatus): OwnStatus {
-    const { timeline } = this.#agent.world;
-    const now = { ms: timeline.nowMs, wallMs: WALL_START_MS + Math.round(timeline.nowMs) };
-    this.#passed = datePass(this.#passed, known.lastGoodPassAgeMs, now);
-    const own = ownStatus(known, this.#sbdNodes, now.wallMs, this.#passed.instant);
-    return this.#hasLeft ? { ...own, leaving: true } : own;
-  }
-
-  #statusOn(own: KubeObject): Readonly<Record<string, unknown>> {
-    const known = this.#agentStatus();
-    return asFarAsKnown(this.#status(known), known, own);
-  }
-
-  #reportStatus(): void {
-    const { world, state } = this.#agent;
-    const { nowMs } = world.timeline;
-    const standing =
-      `${state.life.kind} ${state.watchdog.kind} ${state.watchdog.kind === "open" && state.watchdog.armed} ` +
-      `${state.lastPass?.trouble === null} ${state.fenceUnreadable?.lasting === true}`;
-    const isDue = nowMs - this.#statusMs >= STATUS_EVERY_MS - 1 || standing !== this.#standing;
-    if (this.#writing || this.#vouching || !isDue || this.#ownNode() === null) {
-      return;
-    }
-    this.#writing = true;
-    this.#statusMs = nowMs;
-    this.#standing = standing;
-    this.#writer.write(
-      (own) => this.#statusOn(own),
-      (written) => {
-        this.#writing = false;
-        if (written === null) {
-          this.#standing = "";
-        }
-      },
-    );
-  }
-
-  #recordTask(done: SlotTaskDone): void {
-    const { timeline } = this.#agent.world;
-    this.#writer.write(
-      (own) => ({
-        slotTaskResults: resultsWith(own, done, WALL_START_MS + Math.round(timeline.nowMs)),
-      }),
-      () => undefined,
-    );
+    const { lastPass } = this.#agent.state;
+    const fresh = ageMs !== null && lastPass?.trouble === null && this.#agent.isOnTime(ageMs);
+    this.#side.receive({
+      type: "status",
+      status: fresh ? { ...status, lastGoodPassAgeMs: 0 } : status,
+    });
   }
 
   /** What was sent arrives, whatever has become of the process since. */
   readonly #call = <Reply>(act: () => Reply, hear: (reply: Reply | null) => void): void => {
     const { machine } = this.#agent.boot;
     this.#agent.world.api.call(
-      { reaches: () => machine.agentReaches(), timeoutMs: this.#timeoutMs() },
+      {
+        reaches: () => machine.agentReaches(),
+        timeoutMs: apiTimeoutMs(this.#agent.state.device?.timing.timeoutMs ?? null),
+      },
       act,
       (reply) => this.#agent.whenRunning(() => hear(reply)),
     );
   };
-
-  #timeoutMs(): number {
-    return apiTimeoutMs(this.#agent.state.device?.timing.timeoutMs ?? null);
-  }
 
   /** @param held null: nothing was heard yet */
   #cacheOf(held: () => readonly object[] | null): KubeCache {

@@ -83,8 +83,7 @@ export class AgentProcess {
       watchdog: this.#watchdog(),
       hostState: this.#hostState(nodeID),
       send: (message) => this.api.receive(message),
-      // Its API process looks for itself, in a rhythm of its own.
-      tell: () => undefined,
+      tell: (status) => this.api.tell(status),
       reboot: (method) => this.#reboot(method),
       exit: (code) => this.#exit(code),
       log: (level, message) => {
@@ -178,9 +177,6 @@ export class AgentProcess {
       stepped: (before, after) => {
         coverage.agentStepped(before, after);
         invariants.agentStepped(this, before, after);
-        if (after.life.kind !== before.life.kind) {
-          this.api.tellStatus();
-        }
       },
       before: () => this.#countDown(),
       fencerStepped: (step) => this.#fencerStepped(step),

@@ -91,17 +91,40 @@ export function kubePort(client: KubeClient): KubePort {
       );
       void answerWith(shared.ask(null), answer);
     },
-    patchStatus(type, { metadata }, status, { timeoutMs }, answer) {
-      const { name = "", namespace, uid = "", resourceVersion = "" } = metadata;
-      const patched = patchObject(
-        client,
-        type,
-        { name, namespace },
-        { kind: "merge", body: { status } },
-        { subresource: "status", resourceVersion, uid, timeoutMs },
-      );
-      void answerWith(patched, answer);
+    patchStatus: patchingStatus(client, { isUrgent: false }),
+  };
+}
+
+/**
+ * Over a client, and each question is a request of its own, made at once and before all others: what keeps
+ * a node alive waits for nothing else.
+ */
+export function urgentKubePort(client: KubeClient): KubePort {
+  return {
+    get(type, ref, { timeoutMs }, answer) {
+      void answerWith(getObject(client, type, ref, { timeoutMs, isUrgent: true }), answer);
     },
+    list(type, { timeoutMs }, answer) {
+      void answerWith(listObjects(client, type, { timeoutMs, isUrgent: true }), answer);
+    },
+    patchStatus: patchingStatus(client, { isUrgent: true }),
+  };
+}
+
+function patchingStatus(
+  client: KubeClient,
+  { isUrgent }: { readonly isUrgent: boolean },
+): KubePort["patchStatus"] {
+  return (type, { metadata }, status, { timeoutMs }, answer) => {
+    const { name = "", namespace, uid = "", resourceVersion = "" } = metadata;
+    const patched = patchObject(
+      client,
+      type,
+      { name, namespace },
+      { kind: "merge", body: { status } },
+      { subresource: "status", resourceVersion, uid, timeoutMs, isUrgent },
+    );
+    void answerWith(patched, answer);
   };
 }
 

@@ -26,10 +26,22 @@ export function keepFencings(snapshot: Snapshot): readonly Action[] {
     }
     // Always the same order: more requests than are kept must not take each other's place for ever.
     const fencings = bounded([...kept.values()].toSorted(newestFirst));
-    return canonicalText(toPlain(fencings)) === canonicalText(toPlain(known))
+    return isSame(fencings, known)
       ? []
       : [{ type: "patch-sbd-node-status", target: targetOf(sbdNode), status: { fencings } }];
   });
+}
+
+function isSame(fencings: readonly PastFencing[], known: readonly PastFencing[]): boolean {
+  return (
+    fencings.length === known.length &&
+    fencings.every((fencing, index) => {
+      const before = known[index];
+      return (
+        fencing === before || canonicalText(toPlain(fencing)) === canonicalText(toPlain(before))
+      );
+    })
+  );
 }
 
 function newestFirst(a: PastFencing, b: PastFencing): number {

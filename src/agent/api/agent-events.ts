@@ -3,18 +3,18 @@ import type { EventType } from "../../kube/event-recorder.ts";
 import type { AgentStatus } from "../driver/api-message.ts";
 
 /** Something about the own node that its administrator wants to know. */
-export type AgentEvent = {
+export type NodeEvent = {
   readonly type: EventType;
   readonly reason: AgentEventReason;
   readonly message: string;
 };
 
 /** What has come to be from one status to the next; `before` is null for the first of a process. */
-export function eventsBetween(before: AgentStatus | null, now: AgentStatus): AgentEvent[] {
+export function eventsBetween(before: AgentStatus | null, now: AgentStatus): NodeEvent[] {
   return [...lifeEvents(before, now), ...storageEvents(before, now), ...armingEvents(before, now)];
 }
 
-function lifeEvents(before: AgentStatus | null, now: AgentStatus): AgentEvent[] {
+function lifeEvents(before: AgentStatus | null, now: AgentStatus): NodeEvent[] {
   if (now.life === before?.life) return [];
   if (now.life === "latched") {
     const message = "this node obeys a fence message and resets itself";
@@ -27,7 +27,7 @@ function lifeEvents(before: AgentStatus | null, now: AgentStatus): AgentEvent[] 
   return [];
 }
 
-function storageEvents(before: AgentStatus | null, now: AgentStatus): AgentEvent[] {
+function storageEvents(before: AgentStatus | null, now: AgentStatus): NodeEvent[] {
   if (now.life !== "serving") return [];
   const hadTrouble = before?.trouble != null;
   if (now.trouble !== null && !hadTrouble) {
@@ -38,7 +38,7 @@ function storageEvents(before: AgentStatus | null, now: AgentStatus): AgentEvent
     : [];
 }
 
-function armingEvents(before: AgentStatus | null, now: AgentStatus): AgentEvent[] {
+function armingEvents(before: AgentStatus | null, now: AgentStatus): NodeEvent[] {
   const reason = whyNotArmed(now);
   if (reason !== null) {
     return reason === (before === null ? null : whyNotArmed(before))

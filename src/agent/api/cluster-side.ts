@@ -1,83 +1,65 @@
-import { SBD_NODE, parseSBDNode, type SBDNode } from "../../api/sbd-node.ts";
-import { createEventRecorder, type EventSubject } from "../../kube/event-recorder.ts";
-import type { KubeClient } from "../../kube/kube-client.ts";
-import type { KubeObject } from "../../kube/kube-object.ts";
-import { parseOnce } from "../../kube/parse-once.ts";
-import { resourceTypeOf } from "../../kube/resource-type.ts";
-import type { LogLevel } from "../../program/log-level.ts";
-import type { AgentStatus, FromCore, ToCore } from "../driver/api-message.ts";
-import { eventsBetween } from "./agent-events.ts";
+import type { SBDNode } from "../../api/sbd-node.ts";
+import type { FencerSide } from "../../fencing/cluster/fencer-side.ts";
+import { resultsWith } from "../../fencing/cluster/slot-task-results.ts";
+import { createSlotTaskSide, type SlotTaskDone } from "../../fencing/cluster/slot-task-side.ts";
 import { apiTimeoutMs } from "../../kube/api-timeout.ts";
-import { startFencerSide } from "../../fencing/shell/live-fencer-side.ts";
-import { followResource } from "../../kube/follow-resource.ts";
+import type { ClusterClock } from "../../kube/cluster-clock.ts";
+import type { KubePort } from "../../kube/kube-port.ts";
+import type { TroubleLog } from "../../kube/trouble-log.ts";
+import type { AgentStatus, FromCore, ToCore } from "../driver/api-message.ts";
+import { eventsBetween, type NodeEvent } from "./agent-events.ts";
 import { createOwnNodeWriter } from "./own-node-writer.ts";
 import { findSlot, reportedNode } from "./own-slot.ts";
 import { asFarAsKnown, materialPart, ownStatus, type OwnStatus } from "./own-status.ts";
 import { datePass, type PassInstant } from "./pass-instant.ts";
-import { resultsWith } from "../../fencing/cluster/slot-task-results.ts";
-import { createSlotTaskSide, type SlotTaskDone } from "../../fencing/cluster/slot-task-side.ts";
-import { kubePort } from "../../kube/kube-port.ts";
-import { processClock } from "../../kube/process-clock.ts";
-import { createTroubleLog } from "../../kube/trouble-log.ts";
 import { countOpenRequests } from "./vouching.ts";
 
-export type ClusterSideOptions = {
-  readonly client: KubeClient;
+export type ClusterSideParts = {
+  readonly kube: KubePort;
+  readonly clock: ClusterClock;
   readonly nodeName: string;
   readonly configName: string | null;
+  /** As the cache has them; null before it has heard of any. */
+  readonly sbdNodes: () => readonly SBDNode[] | null;
+  /** How often the own SBDNode is written where nothing new is to be told. */
+  readonly statusEveryMs: number;
+  /** Made with the time that a request may take. */
+  readonly fencer: (timeoutMs: () => number) => FencerSide;
   readonly send: (message: ToCore) => void;
-  readonly log: (level: LogLevel, message: string) => void;
+  readonly recordEvent: (event: NodeEvent) => void;
+  readonly troubles: Pick<TroubleLog, "note">;
 };
 
-/** What this agent does with Kubernetes, for its core process. */
+/** What an agent does with Kubernetes, for its core process, whatever stands behind the port. */
 export type ClusterSide = {
   /** The core process is there, perhaps another one: it knows nothing yet. */
   connected(): void;
+  /** Tells what the caches show and reports; called when they change, and about once a second. */
+  review(): void;
   receive(message: FromCore): void;
 };
 
 type AskVouch = FromCore & { readonly type: "ask-vouch" };
 
-const SBD_NODES = resourceTypeOf(SBD_NODE);
-
 const WRITING = "reporting in the own SBDNode";
-const REVIEW_EVERY_MS = 1_000;
-const STATUS_EVERY_MS = 5_000;
+const VOUCHING = "vouching";
 
-/** Follows the cluster for one agent until the process ends. */
-export function createClusterSide(options: ClusterSideOptions): ClusterSide {
-  const { client, nodeName, configName, send, log } = options;
-  const troubles = createTroubleLog(log);
-  const sbdNodeOf = parseOnce(parseSBDNode);
-  const nodes = followResource(client, SBD_NODES, { troubles, onChange: review });
-  const writer = createOwnNodeWriter(client, { nodeName, own: ownName, timeoutMs });
-  const fencer = startFencerSide({
-    client,
-    name: nodeName,
-    configName,
-    timeoutMs,
-    send,
-    log,
-    troubles,
-  });
+/** It starts no timer and reads no clock but its port. */
+export function createClusterSide(parts: ClusterSideParts): ClusterSide {
+  const { kube, clock, nodeName, configName, send, troubles } = parts;
+  const fencer = parts.fencer(timeoutMs);
+  const writer = createOwnNodeWriter(kube, { nodeName, own: ownName, timeoutMs });
   const tasks = createSlotTaskSide({
-    kube: kubePort(client),
-    clock: processClock,
+    kube,
+    clock,
     timeoutMs,
     nodeName,
     sbdNodes,
     ownName,
     send,
-    record: (done) => troubles.unlessItFails("recording a slot task", recordTask(done)),
+    record: recordTask,
     troubles,
   });
-  const recorder = createEventRecorder(client, {
-    component: "sbd-agent",
-    host: nodeName,
-    onLost: (message) => log("debug", `an event is lost: ${message}`),
-  });
-  /** As the kubelet names its node in events. */
-  const subject: EventSubject = { apiVersion: "v1", kind: "Node", name: nodeName, uid: nodeName };
 
   let agent: AgentStatus | null = null;
   let passed: PassInstant | null = null;
@@ -85,6 +67,8 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   let leavingProcess: string | null = null;
   let writing = false;
   let written: { readonly material: string; readonly atMs: number } | null = null;
+  /** Of which nothing new was to be told. */
+  let looked: { readonly agent: AgentStatus; readonly nodes: readonly SBDNode[] } | null = null;
   let vouching = false;
   let nextVouch: AskVouch | null = null;
 
@@ -92,11 +76,8 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
     return apiTimeoutMs(agent?.timing?.timeoutMs ?? null);
   }
 
-  function sbdNodes(): SBDNode[] {
-    return nodes.snapshot().flatMap((object) => {
-      const parsed = sbdNodeOf(object);
-      return parsed.ok ? [parsed.value] : [];
-    });
+  function sbdNodes(): readonly SBDNode[] {
+    return parts.sbdNodes() ?? [];
   }
 
   function ownName(): string | null {
@@ -108,7 +89,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   // What the cluster wants of the core process
 
   function review(): void {
-    if (nodes.synced) {
+    if (parts.sbdNodes() !== null) {
       reviewSlot();
       tasks.review();
     }
@@ -135,45 +116,47 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
   // What the core process reports
 
   function status(known: AgentStatus): OwnStatus {
-    const own = ownStatus(known, sbdNodes(), Date.now(), passed?.instant ?? null);
+    const own = ownStatus(known, sbdNodes(), clock.wallMs(), passed?.instant ?? null);
     return leavingProcess === processOf(known) ? { ...own, leaving: true } : own;
   }
 
   function reportStatus(): void {
     // A patch made for a vouching read says the same, and must not wait for this one.
-    if (agent === null || writing || vouching || !nodes.synced || ownName() === null) {
+    if (agent === null || writing || vouching) {
+      return;
+    }
+    const atMs = clock.monoMs();
+    const due = written === null || atMs - written.atMs >= parts.statusEveryMs;
+    const nodes = sbdNodes();
+    if (!due && looked?.agent === agent && looked.nodes === nodes) {
+      return;
+    }
+    if (ownName() === null) {
       return;
     }
     const material = materialPart(status(agent));
-    const nowMs = performance.now();
-    if (written?.material === material && nowMs - written.atMs < STATUS_EVERY_MS) {
+    looked = { agent, nodes };
+    if (!due && written?.material === material) {
       return;
     }
     writing = true;
-    void writeStatus(material, nowMs);
-  }
-
-  async function writeStatus(material: string, atMs: number): Promise<void> {
-    try {
+    writer.write(
       // Made when its turn has come: what is known may be newer by then.
-      await writer.write((own) => (agent === null ? {} : asFarAsKnown(status(agent), agent, own)));
-      written = { material, atMs };
-      troubles.note(WRITING, null);
-    } catch (error) {
-      written = null;
-      troubles.note(WRITING, messageOf(error));
-    } finally {
-      writing = false;
-    }
+      (own) => (agent === null ? {} : asFarAsKnown(status(agent), agent, own)),
+      (outcome) => {
+        writing = false;
+        written = outcome.ok ? { material, atMs } : null;
+        looked = null;
+        troubles.note(WRITING, outcome.ok ? null : outcome.error);
+      },
+    );
   }
 
   function learnStatus(now: AgentStatus): void {
-    for (const { type, reason, message } of eventsBetween(agent, now)) {
-      recorder.record(subject, type, reason, message);
-    }
+    eventsBetween(agent, now).forEach(parts.recordEvent);
     agent = now;
     // Dated when it is told: a core process that is stuck tells nothing new, and must not seem well.
-    const told = { ms: performance.now(), wallMs: Date.now() };
+    const told = { ms: clock.monoMs(), wallMs: clock.wallMs() };
     passed = datePass(passed, now.lastGoodPassAgeMs, told);
     if (leavingProcess !== null && leavingProcess !== processOf(now)) leavingProcess = null;
     reportStatus();
@@ -185,7 +168,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
    * Patches are made one at a time, and of the questions that come meanwhile the last one counts. The
    * next patch does not wait for the list: where the API is slow, an answer comes for each patch.
    */
-  async function answerVouch(asked: AskVouch): Promise<void> {
+  function answerVouch(asked: AskVouch): void {
     const asker = agent;
     if (asker === null) {
       return;
@@ -195,44 +178,45 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
       return;
     }
     vouching = true;
-    let own: KubeObject;
-    try {
-      own = await patchForVouch(asked, asker);
-    } finally {
-      vouching = false;
-      const next = nextVouch;
-      nextVouch = null;
-      if (next !== null) troubles.unlessItFails("vouching", answerVouch(next));
-    }
-    const { bootID } = asker;
-    const asking = { nodeName, bootID, timeoutMs: timeoutMs() };
-    const openRequests = await countOpenRequests(client, own, asking);
-    send({ type: "vouch-read", id: asked.id, openRequests });
+    if (asked.leaving) leavingProcess = processOf(asker);
+    writer.write(
+      (own) => ({
+        ...asFarAsKnown(status(agent ?? asker), agent ?? asker, own),
+        armed: asked.armed,
+        lastVouchTime: new Date(clock.wallMs()).toISOString(),
+      }),
+      (patched) => {
+        vouching = false;
+        const next = nextVouch;
+        nextVouch = null;
+        if (next !== null) answerVouch(next);
+        if (!patched.ok) {
+          troubles.note(VOUCHING, patched.error);
+          return;
+        }
+        const asking = { nodeName, bootID: asker.bootID, timeoutMs: timeoutMs() };
+        countOpenRequests(kube, patched.reply, asking, (counted) => {
+          troubles.note(VOUCHING, counted.ok ? null : counted.error);
+          if (counted.ok) send({ type: "vouch-read", id: asked.id, openRequests: counted.reply });
+        });
+      },
+    );
   }
 
-  async function patchForVouch(
-    { leaving, armed }: AskVouch,
-    asker: AgentStatus,
-  ): Promise<KubeObject> {
-    if (leaving) leavingProcess = processOf(asker);
-    return await writer.write((own) => ({
-      ...asFarAsKnown(status(agent ?? asker), agent ?? asker, own),
-      armed,
-      lastVouchTime: new Date().toISOString(),
-    }));
+  function recordTask(done: SlotTaskDone): void {
+    writer.write(
+      (own) => ({ slotTaskResults: resultsWith(own, done, clock.wallMs()) }),
+      (outcome) => troubles.note("recording a slot task", outcome.ok ? null : outcome.error),
+    );
   }
 
-  async function recordTask(done: SlotTaskDone): Promise<void> {
-    await writer.write((own) => ({ slotTaskResults: resultsWith(own, done, Date.now()) }));
-  }
-
-  setInterval(review, REVIEW_EVERY_MS);
   return {
     connected() {
       tasks.connected();
       review();
       fencer.connected();
     },
+    review,
     receive(message) {
       switch (message.type) {
         case "status":
@@ -245,7 +229,7 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
           fencer.receive(message);
           return;
         case "ask-vouch":
-          troubles.unlessItFails("vouching", answerVouch(message));
+          answerVouch(message);
           return;
         case "ask-open-requests":
         case "slot-task-done":
@@ -259,8 +243,4 @@ export function createClusterSide(options: ClusterSideOptions): ClusterSide {
 /** A start ID without the count of starts in the process. */
 function processOf({ startID }: AgentStatus): string {
   return startID.slice(0, -4);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -14,8 +14,9 @@ import type { AgentStatus, ToCore } from "../driver/api-message.ts";
 import { API_SOCKET } from "../shell/api-socket.ts";
 import { createLineLogger, type LineLogger } from "../../program/line-logger.ts";
 import { createAgentMetrics, STATUS_STALE_MS } from "./agent-metrics.ts";
-import { createClusterSide, type ClusterSide } from "./cluster-side.ts";
+import type { ClusterSide } from "./cluster-side.ts";
 import { connectToCore } from "./core-link.ts";
+import { startClusterSide } from "./live-cluster-side.ts";
 import { whyNotReady } from "./readiness.ts";
 import { serveMetrics } from "../../program/metrics-server.ts";
 
@@ -90,7 +91,7 @@ async function followCluster(
     const client = createKubeClient(access, `sbd-agent/${options.nodeName}`);
     const { nodeName, configName } = options;
     const log: LineLogger["log"] = (level, message) => logger.log(level, message);
-    found(createClusterSide({ client, nodeName, configName, send, log }));
+    found(startClusterSide({ client, nodeName, configName, send, log }));
   } catch (error) {
     if (!(error instanceof KubeConfigError)) {
       throw error;

@@ -1,19 +1,24 @@
 import { SBD_NODE } from "../../api/sbd-node.ts";
-import type { KubeClient } from "../../kube/kube-client.ts";
 import { textAt, type KubeObject } from "../../kube/kube-object.ts";
-import { getObject } from "../../kube/read-objects.ts";
+import type { KubeAnswer, KubePort } from "../../kube/kube-port.ts";
 import { resourceTypeOf } from "../../kube/resource-type.ts";
-import { patchObject } from "../../kube/write-objects.ts";
 
 /** Writes the status of the own SBDNode. */
 export type OwnNodeWriter = {
   /**
-   * Patches the status, after every write asked for before; resolves with the object after it.
+   * Patches the status, after every write asked for before.
    *
    * @param make the fields of the status, from the object they are written on
-   * @throws {KubeError} and an Error that says why there is nothing to write on
+   * @param done is told the object after it, or why it was not written as far as this process knows
    */
-  write(make: (own: KubeObject) => Readonly<Record<string, unknown>>): Promise<KubeObject>;
+  write(make: MakeStatus, done: (written: KubeAnswer<KubeObject>) => void): void;
+};
+
+export type MakeStatus = (own: KubeObject) => Readonly<Record<string, unknown>>;
+
+type Wish = {
+  readonly make: MakeStatus;
+  readonly done: (written: KubeAnswer<KubeObject>) => void;
 };
 
 const SBD_NODES = resourceTypeOf(SBD_NODE);
@@ -27,7 +32,7 @@ const ATTEMPTS_MAX = 3;
  * @param own name of the SBDNode this agent reports in, or null
  */
 export function createOwnNodeWriter(
-  client: KubeClient,
+  kube: KubePort,
   options: {
     readonly nodeName: string;
     readonly own: () => string | null;
@@ -35,67 +40,73 @@ export function createOwnNodeWriter(
   },
 ): OwnNodeWriter {
   const { nodeName, own, timeoutMs } = options;
+  const waiting: Wish[] = [];
   let known: KubeObject | null = null;
-  let last: Promise<unknown> = Promise.resolve();
+  let busy = false;
 
-  async function attempt(
-    make: (own: KubeObject) => Readonly<Record<string, unknown>>,
-  ): Promise<KubeObject> {
-    for (let tries = 1; ; tries += 1) {
-      const base = await current();
-      known = null;
-      const { name = "", uid = "", resourceVersion = "" } = base.metadata;
-      const outcome = await patchObject(
-        client,
-        SBD_NODES,
-        { name },
-        { kind: "merge", body: { status: make(base) } },
-        { subresource: "status", resourceVersion, uid, timeoutMs: timeoutMs(), isUrgent: true },
-      );
-      if (outcome.kind === "done") {
-        known = outcome.object;
-        return outcome.object;
-      }
-      if (outcome.kind !== "conflict" || tries >= ATTEMPTS_MAX) {
-        throw new Error(`SBDNode ${name} was not written: ${outcome.message}`);
-      }
+  function next(): void {
+    const wish = busy ? undefined : waiting.shift();
+    if (wish !== undefined) {
+      busy = true;
+      attempt(wish, 1);
     }
   }
 
-  async function current(): Promise<KubeObject> {
+  function end(wish: Wish, written: KubeAnswer<KubeObject>): void {
+    busy = false;
+    wish.done(written);
+    next();
+  }
+
+  function fail(wish: Wish, error: string): void {
+    end(wish, { ok: false, error });
+  }
+
+  function attempt(wish: Wish, tries: number): void {
     const name = own();
     if (name === null) {
-      throw new Error("no SBDNode gives this node the slot it beats in");
+      fail(wish, "no SBDNode gives this node the slot it beats in");
+      return;
     }
     if (known?.metadata.name === name) {
-      return known;
+      patch(wish, known, tries);
+      return;
     }
-    const found = await getObject(
-      client,
-      SBD_NODES,
-      { name },
-      { timeoutMs: timeoutMs(), isUrgent: true },
-    );
-    if (found === null || textAt(found, "spec", "nodeName") !== nodeName) {
-      throw new Error(`SBDNode ${name} is gone, or another node's by now`);
-    }
-    return found;
+    kube.get(SBD_NODES, { name }, { timeoutMs: timeoutMs() }, (got) => {
+      if (!got.ok) {
+        end(wish, got);
+      } else if (got.reply === null || textAt(got.reply, "spec", "nodeName") !== nodeName) {
+        fail(wish, `SBDNode ${name} is gone, or another node's by now`);
+      } else {
+        patch(wish, got.reply, tries);
+      }
+    });
+  }
+
+  function patch(wish: Wish, base: KubeObject, tries: number): void {
+    known = null;
+    const within = { timeoutMs: timeoutMs() };
+    kube.patchStatus(SBD_NODES, base, wish.make(base), within, (patched) => {
+      if (!patched.ok) {
+        end(wish, patched);
+        return;
+      }
+      const { reply } = patched;
+      if (reply.kind === "done") {
+        known = reply.object;
+        end(wish, { ok: true, reply: reply.object });
+      } else if (reply.kind === "conflict" && tries < ATTEMPTS_MAX) {
+        attempt(wish, tries + 1);
+      } else {
+        fail(wish, `SBDNode ${base.metadata.name} was not written: ${reply.message}`);
+      }
+    });
   }
 
   return {
-    async write(make) {
-      const writing = after(last, () => attempt(make));
-      last = writing;
-      return await writing;
+    write(make, done) {
+      waiting.push({ make, done });
+      next();
     },
   };
-}
-
-async function after<T>(before: Promise<unknown>, work: () => Promise<T>): Promise<T> {
-  try {
-    await before;
-  } catch {
-    // Told to whoever asked for it.
-  }
-  return await work();
 }

@@ -7,11 +7,12 @@ import { fileURLToPath } from "node:url";
 import { API_VERSION } from "../../api/group.ts";
 import { REMEDIATION_FINALIZER } from "../../api/remediation-names.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
-import { fieldAt, textAt } from "../../kube/kube-object.ts";
+import { fieldAt, textAt, type KubeObject } from "../../kube/kube-object.ts";
 import { embeddedClient } from "../../kube/testing/embedded-client.ts";
 import { startApiServer, type ApiServer } from "../../testing/apiserver/start-api-server.ts";
 import { isRealServer } from "../../testing/kube-apiserver/is-real-server.ts";
-import { createOwnNodeWriter, type OwnNodeWriter } from "./own-node-writer.ts";
+import { urgentKubePort, type KubeAnswer } from "../../kube/kube-port.ts";
+import { createOwnNodeWriter, type MakeStatus } from "./own-node-writer.ts";
 import { BOOT_ID, OTHER_BOOT_ID } from "./testing/agent-status-for-tests.ts";
 import { countOpenRequests, isOlder } from "./vouching.ts";
 
@@ -23,7 +24,7 @@ const OWN = { nodeName: "worker-1", own: () => "config-1", timeoutMs: () => LIMI
 
 let server: ApiServer;
 let client: KubeClient;
-let writer: OwnNodeWriter;
+let write: Write;
 
 beforeEach(async () => {
   server = await startApiServer();
@@ -39,12 +40,27 @@ beforeEach(async () => {
     },
   ]);
   client = embeddedClient(server, { userAgent: CLIENT });
-  writer = createOwnNodeWriter(client, OWN);
+  write = writerOf(client);
 });
 afterEach(async () => {
   client.close();
   await server.close();
 });
+
+type Write = (make: MakeStatus) => Promise<KubeObject>;
+
+function writerOf(of: KubeClient): Write {
+  const writer = createOwnNodeWriter(urgentKubePort(of), OWN);
+  return async (make) => await told((done) => writer.write(make, done));
+}
+
+async function told<Reply>(
+  ask: (done: (answer: KubeAnswer<Reply>) => void) => void,
+): Promise<Reply> {
+  const answer = await new Promise<KubeAnswer<Reply>>(ask);
+  if (!answer.ok) throw new Error(answer.error);
+  return answer.reply;
+}
 
 function status(field: string): unknown {
   return fieldAt(server.objects.get("sbdnodes", "config-1"), "status", field);
@@ -67,47 +83,44 @@ function request(
 }
 
 async function vouchOnce(): Promise<number> {
-  const own = await writer.write(() => ({ leaving: false, lastVouchTime: "2026-01-01T00:00:00Z" }));
-  return await countOpenRequests(client, own, {
-    nodeName: "worker-1",
-    bootID: BOOT_ID,
-    timeoutMs: LIMIT_MS,
-  });
+  const own = await write(() => ({ leaving: false, lastVouchTime: "2026-01-01T00:00:00Z" }));
+  const asking = { nodeName: "worker-1", bootID: BOOT_ID, timeoutMs: LIMIT_MS };
+  return await told((answer) => countOpenRequests(urgentKubePort(client), own, asking, answer));
 }
 
 test("writes come one after the other, each on what the one before left", async () => {
   await Promise.all([
-    writer.write(() => ({ startID: "first", message: "kept" })),
-    writer.write((own) => ({ startID: `${textAt(own, "status", "startID")} second` })),
+    write(() => ({ startID: "first", message: "kept" })),
+    write((own) => ({ startID: `${textAt(own, "status", "startID")} second` })),
   ]);
   assert.equal(status("startID"), "first second");
   assert.equal(status("message"), "kept");
 });
 
 test("what the operator writes meanwhile is left alone", async () => {
-  await writer.write(() => ({ armed: true }));
+  await write(() => ({ armed: true }));
   server.objects.change("sbdnodes", "config-1", (object) => ({
     ...object,
     status: { ...(object["status"] as object), conditions: [] },
   }));
-  await writer.write(() => ({ armed: false }));
+  await write(() => ({ armed: false }));
   assert.equal(status("armed"), false);
   assert.deepEqual(status("conditions"), []);
 });
 
 test("a write that was given up does not land over a later one, another process's included", async () => {
-  await writer.write(() => ({ leaving: false }));
+  await write(() => ({ leaving: false }));
   const held = server.faults.add(
     { verbs: ["patch"], userAgent: CLIENT },
     { kind: "partition", lost: "requests", afterwards: "deliver" },
   );
   await assert.rejects(
-    writer.write(() => ({ leaving: false })),
+    write(() => ({ leaving: false })),
     /no answer within/,
   );
   const successor = embeddedClient(server, { userAgent: "successor" });
-  const later = createOwnNodeWriter(successor, OWN);
-  await later.write(() => ({ leaving: true }));
+  const later = writerOf(successor);
+  await later(() => ({ leaving: true }));
   held.remove();
   // Delivered before it is answered, and after what was held.
   await client.request({ method: "GET", path: "/version" });
@@ -119,7 +132,7 @@ test("a write that was given up does not land over a later one, another process'
 test("an SBDNode that is gone, or another node's by now, is not written", async () => {
   server.objects.delete("sbdnodes", "config-1");
   await assert.rejects(
-    writer.write(() => ({})),
+    write(() => ({})),
     /config-1 is gone/,
   );
   server.objects.load([
@@ -131,7 +144,7 @@ test("an SBDNode that is gone, or another node's by now, is not written", async 
     },
   ]);
   await assert.rejects(
-    writer.write(() => ({})),
+    write(() => ({})),
     /another node's by now/,
   );
 });

@@ -1,9 +1,8 @@
+import { isOpenAgainst } from "../../api/request-state.ts";
 import { SBD_REMEDIATION } from "../../api/sbd-remediation.ts";
 import type { KubeObject } from "../../kube/kube-object.ts";
-import type { KubeClient } from "../../kube/kube-client.ts";
-import { listObjects } from "../../kube/read-objects.ts";
+import type { KubeAnswer, KubePort } from "../../kube/kube-port.ts";
 import { resourceTypeOf } from "../../kube/resource-type.ts";
-import { isOpenAgainst } from "../../api/request-state.ts";
 
 const SBD_REMEDIATIONS = resourceTypeOf(SBD_REMEDIATION);
 
@@ -13,22 +12,30 @@ const SBD_REMEDIATIONS = resourceTypeOf(SBD_REMEDIATION);
  * agent that cannot write its own object or read all requests is cut off, and gets no answer.
  *
  * @param own the SBDNode after the patch
- * @throws {Error} when there is no answer
  */
-export async function countOpenRequests(
-  client: KubeClient,
+export function countOpenRequests(
+  kube: KubePort,
   own: KubeObject,
   agent: { readonly nodeName: string; readonly bootID: string; readonly timeoutMs: number },
-): Promise<number> {
+  answer: (counted: KubeAnswer<number>) => void,
+): void {
   const { nodeName, bootID, timeoutMs } = agent;
-  const list = await listObjects(client, SBD_REMEDIATIONS, { timeoutMs, isUrgent: true });
-  if (isOlder(list.resourceVersion, own.metadata.resourceVersion ?? "")) {
-    throw new Error(
-      `the list of requests is of version ${list.resourceVersion}, older than the own SBDNode's ` +
-        `${own.metadata.resourceVersion}, so it vouches for nothing`,
-    );
-  }
-  return list.items.filter((request) => isOpenAgainst(request, nodeName, bootID)).length;
+  kube.list(SBD_REMEDIATIONS, { timeoutMs }, (listed) => {
+    if (!listed.ok) {
+      answer(listed);
+      return;
+    }
+    const { resourceVersion, items } = listed.reply;
+    if (isOlder(resourceVersion, own.metadata.resourceVersion ?? "")) {
+      const error =
+        `the list of requests is of version ${resourceVersion}, older than the own SBDNode's ` +
+        `${own.metadata.resourceVersion}, so it vouches for nothing`;
+      answer({ ok: false, error });
+      return;
+    }
+    const open = items.filter((request) => isOpenAgainst(request, nodeName, bootID));
+    answer({ ok: true, reply: open.length });
+  });
 }
 
 /** Versions are counts of the store; what is no count cannot be compared, and counts as older. */

@@ -135,10 +135,9 @@ export function createRequestWriter(parts: RequestWriterParts): RequestWriter {
       });
     },
     declare(uid, evidence, record) {
-      const observations = parts.pack(record);
       exchange(
         uid,
-        () => evidencePatch(evidence, observations, clock.wallMs()),
+        () => evidencePatch(evidence, parts.pack(record), clock.wallMs()),
         (outcome) => {
           if (outcome === "written") log("info", `recorded proof of death: ${evidence.detail}`);
           if (outcome !== "not-written") onDeclared(uid);
