@@ -2,7 +2,7 @@
 # Builds the image with buildah, podman or docker, whichever is there, writes it as an OCI archive, and
 # checks that. Prints the archive's path last.
 #   IMAGE=name:tag      its name; sbd-operator and the version of package.json
-#   ARCH=amd64|arm64    for whom; this machine's
+#   ARCH=amd64|arm64    for whom; this machine's. The other one takes buildah
 #   BUILD_BASE=image    what to build in; else Dockerfile's, and with buildah one made from Debian's
 #                       archive, so that no registry of images is needed
 #   BUILDER=program     buildah, podman or docker
@@ -31,6 +31,9 @@ for candidate in buildah podman docker; do
 done
 [ -n "$builder" ] || { echo "make image: there is no buildah, podman or docker here; on Debian: apt-get install buildah debootstrap" >&2; exit 2; }
 
+[ "$arch" = "$own" ] || [ "$builder" = buildah ] ||
+  { echo "make image: an image for $arch is made on $own by buildah alone, which can say of an image what it is for" >&2; exit 2; }
+
 arguments=(--build-arg "ARCH=$arch" --tag "$image")
 [ -z "${BUILD_BASE:-}" ] || arguments+=(--build-arg "BUILD_BASE=$BUILD_BASE")
 rm -f "$archive"
@@ -49,8 +52,16 @@ case $builder in
       fi
       arguments+=(--build-arg "BUILD_BASE=localhost/$base")
     fi
-    in_storage bud --isolation chroot --timestamp "$(git log -1 --format=%ct 2>/dev/null || echo 0)" \
+    timestamp=$(git log -1 --format=%ct 2>/dev/null || echo 0)
+    in_storage bud --isolation chroot --timestamp "$timestamp" \
       "${arguments[@]}" .
+    if [ "$arch" != "$own" ]; then
+      # Nothing of that architecture has run here, so the builder does not know.
+      case $image in */*) local_name=$image ;; *) local_name=localhost/$image ;; esac
+      container=$(in_storage from --pull-never "$local_name")
+      in_storage config --arch "$arch" "$container" 2>/dev/null
+      in_storage commit -q --rm --timestamp "$timestamp" "$container" "$image" >/dev/null
+    fi
     in_storage push -q "$image" "oci-archive:$archive:$full_name"
     ;;
   podman)
