@@ -9,7 +9,7 @@ NODE_PACKAGE = $(firstword $(wildcard node_modules/node-linux-*))
 ADDON_CC := cc
 need-compiler = command -v $(firstword $(1)) >/dev/null || { echo "There is no C compiler '$(firstword $(1))' here, which the native addon takes: install gcc (Debian, Ubuntu: apt-get install gcc libc6-dev; Fedora, RHEL: dnf install gcc)." >&2; exit 2; }
 
-.PHONY: help setup test demo sim mutants test-vm demo-vm kube test-kube test-cluster demo-cluster bundle image manifests release memory bench scenarios reference format clean
+.PHONY: help setup test demo sim mutants test-vm demo-vm kube test-kube test-cluster demo-cluster bundle image manifests release bench-long bench scenarios reference format clean
 
 help:
 	@printf '%s\n' \
@@ -28,7 +28,7 @@ help:
 	  'make image [IMAGE=name:tag] [ARCH=amd64|arm64]   the image and an archive of it, checked' \
 	  'make manifests                dist/install.yaml, the Helm chart and the OLM bundle, from deploy/' \
 	  'make release                  everything that a tagged release publishes, in dist/' \
-  'make memory                   what the processes of the bundle take on a cluster of 255 nodes' \
+  'make bench-long               memory, CPU and API writes of the bundle on a cluster of 255 nodes' \
 	  'make scenarios                write the traces of scenario files anew' \
 	  'make reference                write the generated pages of docs/ anew'
 
@@ -61,8 +61,8 @@ manifests: node_modules/.installed
 release:
 	@packaging/release.sh
 
-memory: setup
-	@node_modules/.bin/node packaging/measure-memory.ts
+bench-long: setup
+	@node_modules/.bin/node packaging/measure-cost.ts
 
 build/interpose.so: src/testing/native/interpose.c
 	@$(call need-compiler,cc)

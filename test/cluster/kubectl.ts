@@ -1,4 +1,6 @@
 import { spawn } from "node:child_process";
+import { dirname } from "node:path";
+
 import { bounded } from "../vm/bounded.ts";
 
 /** What an administrator types, and what comes of it. */
@@ -14,7 +16,7 @@ export class Kubectl {
   /** What it printed on both outputs; throws when it fails. `input` is a manifest for `-f -`. */
   async run(args: readonly string[], input = "", boundMs = 120_000): Promise<string> {
     const child = spawn(this.#program, [...args], {
-      env: { PATH: process.env["PATH"], HOME: "/nonexistent", KUBECONFIG: this.#kubeconfig },
+      env: { PATH: process.env["PATH"], HOME: dirname(this.#kubeconfig), KUBECONFIG: this.#kubeconfig },
       stdio: ["pipe", "pipe", "pipe"],
     });
     let output = "";

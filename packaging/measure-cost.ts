@@ -1,14 +1,15 @@
 /**
- * Measures the memory of the bundle's processes on a large cluster: 255 nodes that beat on a real
+ * Measures what the bundle's processes cost on a large cluster that is quiet: 255 nodes that beat on a real
  * device, 255 SBDNodes whose status their agents write, Nodes with the status that kubelets give them,
  * and pods. One node's agent and one operator are real and run from the bundle; both have led, passed
- * and reported for a while when they are measured. The API server and the beating of the other nodes
+ * and reported for a while when they are measured: memory from the start on, CPU and API writes over the
+ * last minute. The API server and the beating of the other nodes
  * are processes of their own.
  *
  * Proportional set size: memory that processes share counts in parts. Node.js' own file is shared
  * between core and API process, as it is in a pod.
  *
- * usage: node packaging/measure-memory.ts [--seconds n] [--pods-per-node n]
+ * usage: node packaging/measure-cost.ts [--seconds n] [--pods-per-node n]
  */
 import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -26,6 +27,7 @@ import { API_VERSION, SYSTEM_NAMESPACE } from "../src/api/group.ts";
 import type { SBDNodeStatus } from "../src/api/sbd-node.ts";
 import { manifests } from "../src/api/testing/manifests.ts";
 import { listAt, textAt } from "../src/kube/kube-object.ts";
+import type { ApiServer } from "../src/testing/apiserver/start-api-server.ts";
 import { openSlotDevice } from "../src/platform/slot-device.ts";
 import { encodeHeartbeatRecord, type HeartbeatRecord } from "../src/protocol/heartbeat-record.ts";
 import { bundle } from "./bundle.ts";
@@ -36,6 +38,8 @@ const BEAT_EVERY_MS = 1_000;
 const STATUS_EVERY_MS = 5_000 / NODES;
 const IMAGES_PER_NODE = 50;
 const MIB = 1024;
+const MS_PER_CLOCK_TICK = 10;
+const QUIET_MS = 60_000;
 const AGENT_MAX_MIB = 180;
 const OPERATOR_MAX_MIB = 150;
 
@@ -200,6 +204,13 @@ function pod(nodeID: number, index: number): Record<string, unknown> {
   };
 }
 
+/** CPU time that a process has taken, its threads included; ms, in steps of 10. */
+function cpuMsOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * MS_PER_CLOCK_TICK;
+}
+
 type Memory = { readonly pid: number; readonly pssKiB: number; readonly privateDirtyKiB: number };
 
 function memoryOf(pid: number): Memory {
@@ -226,6 +237,41 @@ function pidsOf(sbd: string, word: string): number[] {
     });
 }
 
+type Cost = {
+  readonly atMs: number;
+  readonly cpuMs: Readonly<Record<"core" | "api" | "operator", number>>;
+  readonly writes: Readonly<Record<"agent" | "operator", number>>;
+};
+
+function costSoFar(sbd: string, log: ApiServer["log"]): Cost {
+  const cpuMs = (word: string): number =>
+    pidsOf(sbd, word).reduce((sum, pid) => sum + cpuMsOf(pid), 0);
+  const writes = (account: string): number =>
+    log.filter(({ user }) => user === `system:serviceaccount:${SYSTEM_NAMESPACE}:${account}`).length;
+  return {
+    atMs: performance.now(),
+    cpuMs: { core: cpuMs("agent"), api: cpuMs("agent-api"), operator: cpuMs("operator") },
+    writes: { agent: writes("sbd-agent"), operator: writes("sbd-operator") },
+  };
+}
+
+/** For people: a core's share and writes a minute. */
+function costBetween(before: Cost | null, after: Cost): string {
+  if (before === null) {
+    return "too short to tell CPU and writes";
+  }
+  const ms = after.atMs - before.atMs;
+  const share = (part: keyof Cost["cpuMs"]): string =>
+    `${((100 * (after.cpuMs[part] - before.cpuMs[part])) / ms).toFixed(2)} %`;
+  const perMinute = (who: keyof Cost["writes"]): string =>
+    ((60_000 * (after.writes[who] - before.writes[who])) / ms).toFixed(1);
+  return (
+    `in quiet, over ${(ms / 1_000).toFixed(0)} s: of a core the agent's core ${share("core")}, its API ` +
+    `process ${share("api")}, the operator ${share("operator")}; API writes a minute: an agent ` +
+    `${perMinute("agent")}, the operator ${perMinute("operator")}`
+  );
+}
+
 /** The plain values of its Deployment. */
 function operatorEnvironment(): Record<string, string> {
   const [deployment] = manifests("operator/deployment.yaml");
@@ -237,12 +283,12 @@ function operatorEnvironment(): Record<string, string> {
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      seconds: { type: "string", default: "60" },
+      seconds: { type: "string", default: "120" },
       "pods-per-node": { type: "string", default: "20" },
     },
   });
   const podsPerNode = Number(values["pods-per-node"]);
-  const folder = resolve(import.meta.dirname, "../build/memory-bundle");
+  const folder = resolve(import.meta.dirname, "../build/cost-bundle");
   await bundle(folder);
   const sbd = join(folder, "sbd.mjs");
   const cluster = await createLiveCluster("SelfFence", {}, sbd);
@@ -275,8 +321,12 @@ async function main(): Promise<void> {
     machine.boot();
     const worst = { core: 0, api: 0, agent: 0, operator: 0 };
     const untilMs = performance.now() + Number(values.seconds) * 1_000;
+    let quiet: Cost | null = null;
     while (performance.now() < untilMs) {
       await delay(2_000);
+      if (quiet === null && performance.now() >= untilMs - QUIET_MS) {
+        quiet = costSoFar(sbd, server.log);
+      }
       const [core] = pidsOf(sbd, "agent").map(memoryOf);
       const [api] = pidsOf(sbd, "agent-api").map(memoryOf);
       const [operator] = pidsOf(sbd, "operator").map(memoryOf);
@@ -292,6 +342,7 @@ async function main(): Promise<void> {
         ),
       );
     }
+    const cost = costBetween(quiet, costSoFar(sbd, server.log));
     clearInterval(statuses);
     await beater.terminate();
     const armed = cluster.log(machine).some(({ msg }) => /armed/.test(msg));
@@ -303,6 +354,7 @@ async function main(): Promise<void> {
         `${worst.operator.toFixed(0)} of ${OPERATOR_MAX_MIB}; ${NODES} nodes, ${NODES * podsPerNode} pods; ` +
         `the agent has ${armed ? "" : "not "}armed`,
     );
+    console.log(cost);
     process.exitCode = agentFits && operatorFits && armed ? 0 : 1;
   } finally {
     await cluster.close();
