@@ -247,7 +247,8 @@ function costSoFar(sbd: string, log: ApiServer["log"]): Cost {
   const cpuMs = (word: string): number =>
     pidsOf(sbd, word).reduce((sum, pid) => sum + cpuMsOf(pid), 0);
   const writes = (account: string): number =>
-    log.filter(({ user }) => user === `system:serviceaccount:${SYSTEM_NAMESPACE}:${account}`).length;
+    log.filter(({ user }) => user === `system:serviceaccount:${SYSTEM_NAMESPACE}:${account}`)
+      .length;
   return {
     atMs: performance.now(),
     cpuMs: { core: cpuMs("agent"), api: cpuMs("agent-api"), operator: cpuMs("operator") },

@@ -246,11 +246,9 @@ test("a Deployment is rendered, its fencer fences a node that obeys, and goes wh
   assert.match(JSON.stringify(deployed()), /"devicePath":"\/mnt\/sbd-operator-device"/);
   const [target] = await twoWorkers();
   const { bootID, machineID } = target;
-  const uid = requestFencing("worker-1");
-  await until("the finalizer", () => timeline.includes("finalizer"));
-  // Nobody to be named: agents are there and well, but it is not their placement.
-  assert.equal(textAt(fencing(), "agent"), "");
   startFencer(FIRST);
+  await until("it is at work", () => holder() === FIRST);
+  const uid = requestFencing("worker-1");
   const fenced = untilFenced();
   await target.waitFor(({ kind }) => kind === "sysrq", PROOF_WITHIN_MS);
   target.stayDown();
@@ -272,6 +270,11 @@ test("a Deployment is rendered, its fencer fences a node that obeys, and goes wh
     "FencingSucceeded",
   ]);
   assertOrder([`named ${FENCER}`, "worker-1 dead", "evidence Acknowledged"]);
+  // Agents are there and well, but it is not their placement.
+  assert.deepEqual(
+    timeline.filter((line) => line.startsWith("named")),
+    [`named ${FENCER}`],
+  );
   assert.equal(textAt(fencing("evidence"), "bootID"), bootID);
   assert.equal(fencing("machineID"), machineID);
   const writers = server.log

@@ -16,7 +16,11 @@ export class Kubectl {
   /** What it printed on both outputs; throws when it fails. `input` is a manifest for `-f -`. */
   async run(args: readonly string[], input = "", boundMs = 120_000): Promise<string> {
     const child = spawn(this.#program, [...args], {
-      env: { PATH: process.env["PATH"], HOME: dirname(this.#kubeconfig), KUBECONFIG: this.#kubeconfig },
+      env: {
+        PATH: process.env["PATH"],
+        HOME: dirname(this.#kubeconfig),
+        KUBECONFIG: this.#kubeconfig,
+      },
       stdio: ["pipe", "pipe", "pipe"],
     });
     let output = "";
