@@ -18,12 +18,11 @@ const repository = join(import.meta.dirname, "../..");
 /** Deletion needs them; all else the tests play themselves. */
 const CONTROLLERS =
   "garbage-collector-controller,namespace-controller,validatingadmissionpolicy-status-controller,clusterrole-aggregation-controller";
-/** Tests that run on either server. */
+/** Tests that run on either server; those of `src/testing/apiserver` are about the embedded one itself. */
 const SHARED = [
   // First: as an administrator it writes what only fencers may, once deploy/ has brought its policies.
   "src/fencing/cluster/request-writer.test.ts",
   "src/kube/*.test.ts",
-  "src/testing/apiserver/*.test.ts",
   "src/operator/shell/action-executor.test.ts",
   "src/agent/api/*.test.ts",
   "src/api/access.test.ts",
