@@ -1,7 +1,7 @@
 /**
  * Plays the tests that speak to an API server against a real one: etcd, kube-apiserver and the
- * controllers of kube-controller-manager that deletion needs, on loopback. Then those that only a real
- * one can be asked, each with servers of its own.
+ * controllers of kube-controller-manager that deletion needs, on loopback. Then, on another one, those that
+ * only a real one can be asked.
  *
  *     node test/kube/run-kube.ts [--if-possible] [--only name,…] [--list]
  *
@@ -12,7 +12,7 @@ import { globSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { ControlPlane } from "./control-plane.ts";
-import { kubeBinaries } from "./kube-binaries.ts";
+import { kubeBinaries, type KubeBinaries } from "./kube-binaries.ts";
 
 const repository = join(import.meta.dirname, "../..");
 /** Deletion needs them; all else the tests play themselves. */
@@ -56,6 +56,15 @@ async function main(): Promise<number> {
     );
     return options["if-possible"] ? 0 : 2;
   }
+  let passed = true;
+  for (const group of [shared, own].filter(({ length }) => length > 0)) {
+    passed = (await playOnServer(binaries, group)) && passed;
+  }
+  return passed ? 0 : 1;
+}
+
+/** On a server that holds nothing yet. */
+async function playOnServer(binaries: KubeBinaries, group: readonly string[]): Promise<boolean> {
   const startedMs = performance.now();
   const plane = await ControlPlane.start(binaries, {
     controllers: CONTROLLERS,
@@ -67,11 +76,10 @@ async function main(): Promise<number> {
     `kube-apiserver ${binaries.version} is ready after ${readySeconds} s: ${plane.folder}`,
   );
   try {
-    const passed = await play([...shared, ...own], {
+    return await play(group, {
       SBD_KUBE_APISERVER: plane.describe(),
       SBD_KUBECONFIG_ADMIN: plane.adminKubeconfig,
     });
-    return passed ? 0 : 1;
   } finally {
     await plane.stop();
   }
