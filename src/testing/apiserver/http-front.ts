@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ApiError } from "./api-error.ts";
-import type { FaultMatch, FaultSubject } from "./faults.ts";
+import type { Fault, FaultEffect, FaultMatch, FaultSubject, Faults } from "./faults.ts";
 import { tokenPath } from "./kubeconfig.ts";
 import { LoopbackServer } from "./loopback-server.ts";
 import { internalError } from "./object-writer.ts";
@@ -67,27 +67,9 @@ export class HttpFront extends LoopbackServer {
     const user = this.#userOf(request, token === undefined ? undefined : `Bearer ${token}`);
     const route = routeOf(request.method ?? "GET", url, this.#parts.registry);
     const subject = subjectOf(user, userAgent, route);
-    if (faults.take(subject, "drop") !== undefined) {
-      response.destroy();
-      return;
-    }
-    const delay = faults.take(subject, "delay");
-    if (delay !== undefined) await pause(delay.effect.ms);
-    const partition = faults.take(subject, "partition");
-    const isCut = partition?.effect.afterwards === "cut";
-    if (partition?.effect.lost === "requests") {
-      await partition.removed;
-      if (isCut || outage !== this.outages) {
-        response.destroy();
-        return;
-      }
-    }
-    const refused = faults.take(subject, "error");
-    if (refused !== undefined) {
-      sendStatus(response, injected(refused.effect.code));
-      return;
-    }
-    if (outage !== this.outages) return;
+    const met = await meetFaults(faults, subject, response, () => outage !== this.outages);
+    if (met === null) return;
+    const { partition, isCut } = met;
     const mediaType = mediaTypeOf(request);
     const apiRequest: ApiRequest = {
       url,
@@ -161,15 +143,55 @@ function subjectOf(user: User, userAgent: string, route: ReturnType<typeof route
   return { user: user.name, node, userAgent, verb, resource, name };
 }
 
+/** The partition that a request is in, if any, and whether its end cuts the connection. */
+type MetFaults = {
+  readonly partition: (Fault & { effect: Extract<FaultEffect, { kind: "partition" }> }) | undefined;
+  readonly isCut: boolean;
+};
+
+/**
+ * What faults do to a request before it is looked at; null where that was its end.
+ *
+ * @param isOver whether the server has gone away since the request came
+ */
+export async function meetFaults(
+  faults: Pick<Faults<unknown>, "take">,
+  subject: FaultSubject,
+  response: ServerResponse,
+  isOver: () => boolean,
+): Promise<MetFaults | null> {
+  if (faults.take(subject, "drop") !== undefined) {
+    response.destroy();
+    return null;
+  }
+  const delay = faults.take(subject, "delay");
+  if (delay !== undefined) await pause(delay.effect.ms);
+  const partition = faults.take(subject, "partition");
+  const isCut = partition?.effect.afterwards === "cut";
+  if (partition?.effect.lost === "requests") {
+    await partition.removed;
+    if (isCut || isOver()) {
+      response.destroy();
+      return null;
+    }
+  }
+  const refused = faults.take(subject, "error");
+  if (refused !== undefined) {
+    sendStatus(response, injected(refused.effect.code));
+    return null;
+  }
+  return isOver() ? null : { partition, isCut };
+}
+
 /** Waits. */
-export async function pause(ms: number): Promise<void> {
+async function pause(ms: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   setTimeout(resolve, ms);
   await promise;
 }
 
 /** The answer of an `error` fault. */
-export function injected(code: number): ApiError {
+function injected(code: number): ApiError {
   if (code === 429) {
     const details = { retryAfterSeconds: 1 };
     return new ApiError(

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Agent, request as requestTo } from "node:https";
 import { ApiError } from "../apiserver/api-error.ts";
 import type { Fault, FaultMatch, FaultSubject, Faults } from "../apiserver/faults.ts";
-import { injected, pause, sendStatus, takeToken } from "../apiserver/http-front.ts";
+import { meetFaults, sendStatus, takeToken } from "../apiserver/http-front.ts";
 import { at, textOf } from "../apiserver/json.ts";
 import type { Json, JsonObject } from "../apiserver/json.ts";
 import { LoopbackServer } from "../apiserver/loopback-server.ts";
@@ -116,27 +116,9 @@ export class FaultProxy extends LoopbackServer {
     const token = takeToken(url) ?? /^Bearer (.*)$/.exec(request.headers.authorization ?? "")?.[1];
     const route = this.#routeOf(request.method ?? "GET", url);
     const subject = this.#subjectOf(request, token ?? "", route, url);
-    if (faults.take(subject, "drop") !== undefined) {
-      response.destroy();
-      return;
-    }
-    const delay = faults.take(subject, "delay");
-    if (delay !== undefined) await pause(delay.effect.ms);
-    const partition = faults.take(subject, "partition");
-    const isCut = partition?.effect.afterwards === "cut";
-    if (partition?.effect.lost === "requests") {
-      await partition.removed;
-      if (isCut || outage !== this.outages) {
-        response.destroy();
-        return;
-      }
-    }
-    const refused = faults.take(subject, "error");
-    if (refused !== undefined) {
-      sendStatus(response, injected(refused.effect.code));
-      return;
-    }
-    if (outage !== this.outages) return;
+    const met = await meetFaults(faults, subject, response, () => outage !== this.outages);
+    if (met === null) return;
+    const { partition, isCut } = met;
     const answer = await this.#forward(request, url, token, bytes, response);
     const isWatch = route?.kind === "resource" && route.verb === "watch";
     if (isWatch && (answer.statusCode ?? 0) < 300) {
