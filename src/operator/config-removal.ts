@@ -14,9 +14,8 @@ import { isFencerPod } from "./fencer-deployment.ts";
 import { hasTaint } from "./kube-object.ts";
 import { isReporting, type OperatorMemory } from "./memory.ts";
 import { nodeNamed, nodeNameOf, type Moment, type Snapshot } from "./snapshot.ts";
+import { firstOf } from "./status-text.ts";
 import { isAgentPod } from "./unarmed-nodes.ts";
-
-const NAMED_MAX = 5;
 
 /** An SBDConfig stays until all that was made for it is gone; nothing is made for it before that is so. */
 export function keepUntilRemoved(config: SBDConfig): readonly Action[] {
@@ -55,7 +54,7 @@ export function removeConfig(
     return waitFor(
       config,
       moment,
-      `SBDRemediations ${some(requests)}: they end, or are deleted, while agents still run`,
+      `SBDRemediations ${firstOf(requests)}: they end, or are deleted, while agents still run`,
     );
   }
   const workloads = deleteWorkloads(config, snapshot);
@@ -66,7 +65,7 @@ export function removeConfig(
       ...waitFor(
         config,
         moment,
-        `agents and fencers to leave: ${some(agents)}. One on a node that is lost leaves when the node ` +
+        `agents and fencers to leave: ${firstOf(agents)}. One on a node that is lost leaves when the node ` +
           `is back; where that never happens, delete the Node, or its pod with --force`,
       ),
     ];
@@ -209,9 +208,4 @@ function waitFor(config: SBDConfig, moment: Moment, what: string): readonly Acti
     [{ type: "Ready", status: "False", reason: "Removing", message }],
     {},
   );
-}
-
-function some(names: readonly string[]): string {
-  const more = names.length - NAMED_MAX;
-  return `${names.slice(0, NAMED_MAX).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }

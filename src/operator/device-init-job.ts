@@ -8,7 +8,13 @@ import { volumeModeOf } from "./device-claim.ts";
 import { deviceVolume } from "./device-volume.ts";
 import type { KubeJob, KubePod } from "./kube-object.ts";
 import { whyPodWaits } from "./pod-trouble.ts";
-import { CONFIG_LABEL, excluding, ownerOf, toleratingControlPlane } from "./pod-parts.ts";
+import {
+  CONFIG_LABEL,
+  excluding,
+  onDeviceAlone,
+  ownerOf,
+  toleratingControlPlane,
+} from "./pod-parts.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 const APP = "sbd-device-init";
@@ -118,13 +124,7 @@ export function deviceInitJob(
                 requests: { cpu: "50m", memory: "128Mi" },
                 limits: { memory: "256Mi" },
               },
-              securityContext: {
-                allowPrivilegeEscalation: false,
-                readOnlyRootFilesystem: true,
-                capabilities: { drop: ["ALL"] },
-              },
-              volumeDevices: volume.volumeDevices,
-              volumeMounts: volume.volumeMounts,
+              ...onDeviceAlone(volume),
             },
           ],
           volumes: [volume.volume],

@@ -12,6 +12,7 @@ import {
   excluding,
   fieldOf,
   NODE_OPTIONS,
+  onDeviceAlone,
   ownerOf,
   toleratingControlPlane,
 } from "./pod-parts.ts";
@@ -125,13 +126,7 @@ export function fencerDeployment(
               ports: [{ name: "metrics", containerPort: spec.metricsPort, protocol: "TCP" }],
               readinessProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 5 },
               resources: AGENT_RESOURCES,
-              securityContext: {
-                allowPrivilegeEscalation: false,
-                readOnlyRootFilesystem: true,
-                capabilities: { drop: ["ALL"] },
-              },
-              volumeDevices: volume.volumeDevices,
-              volumeMounts: volume.volumeMounts,
+              ...onDeviceAlone(volume),
             },
           ],
           volumes: [volume.volume],

@@ -3,6 +3,7 @@ import { UNPROTECTED_TAINT } from "../api/remediation-names.ts";
 import { SBD_CONFIG, type SBDConfig } from "../api/sbd-config.ts";
 import type { OperatorPlace } from "./config.ts";
 import { askedContract } from "./contract-in-force.ts";
+import type { DeviceVolume } from "./device-volume.ts";
 
 /** On everything that is made for an SBDConfig: its name. */
 export const CONFIG_LABEL = "medik8s.io/sbdconfig";
@@ -54,6 +55,19 @@ export const AGENT_RESOURCES = {
   requests: { cpu: "50m", memory: `${AGENT_MEASURED_MIB}Mi` },
   limits: { memory: `${AGENT_MEASURED_MIB * MEMORY_LIMIT_FACTOR}Mi` },
 };
+
+/** The part of a container that works on the shared device and touches nothing else of its host. */
+export function onDeviceAlone({ volumeDevices, volumeMounts }: DeviceVolume): object {
+  return {
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    },
+    volumeDevices,
+    volumeMounts,
+  };
+}
 
 /** What agents and fencers hold against the device header, and whose device it must be. */
 export function agreementEnvironment(

@@ -5,9 +5,9 @@ import type { KubeNode, KubePod } from "./kube-object.ts";
 import { isReporting, type OperatorMemory } from "./memory.ts";
 import { whyPodWaits } from "./pod-trouble.ts";
 import { CONFIG_LABEL } from "./pod-parts.ts";
+import { firstOf } from "./status-text.ts";
 import { slotsOfNode, type Snapshot } from "./snapshot.ts";
 
-const NAMED_MAX = 5;
 const REASON_LENGTH_MAX = 300;
 
 /** The covered nodes that are not armed, each with its reason, for a status; empty where all are. */
@@ -32,8 +32,7 @@ export function unarmedNodes(
   if (unarmed.length === 0) {
     return "";
   }
-  const more = unarmed.length - NAMED_MAX;
-  return `; not armed: ${unarmed.slice(0, NAMED_MAX).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+  return `; not armed: ${firstOf(unarmed)}`;
 }
 
 /** Whether a pod is an agent of the DaemonSet of a config. */
