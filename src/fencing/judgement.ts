@@ -79,7 +79,7 @@ export function judgeWordAlone(word: WordAlone): Verdict {
   return lacks.length > 0 ? wanting(lacks) : judgeWord(confirmation, request.uid, bootID);
 }
 
-/** Nobody has asked the Node before, so the taint may have gone and come between two looks. */
+/** For an administrator's word the taint counts from the word on, as the kubelet's boots do. */
 function watchedSince(node: NodeKnowledge | null, sinceMs: number): NodeKnowledge | null {
   return node === null || node.taintedMs === null
     ? node

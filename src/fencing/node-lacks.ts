@@ -152,9 +152,8 @@ function toldOverOrEmpty(fence: FenceCase, ofTheMachine: ToldBoots): readonly st
   const earlier = [...(addressed === undefined ? [] : [addressed]), ...before];
   const isEmpty = ({ firstMs }: ToldBoot): boolean =>
     earlier.some(({ lastMs }) => lastMs < firstMs && lastMs - taintedMs >= TAINT_STANDS_MS);
-  return !virtual || others.every(([, told]) => isEmpty(told))
-    ? others.filter(([, told]) => isEmpty(told)).map(([bootID]) => bootID)
-    : [];
+  const empty = others.filter(([, told]) => isEmpty(told)).map(([bootID]) => bootID);
+  return virtual && empty.length < others.length ? [] : empty;
 }
 
 /** Another machine has come to beat under the node's name: whose death is proven is not the Node's. */
