@@ -9,15 +9,14 @@
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { kubeBinaries } from "../kube/kube-binaries.ts";
 import { bounded } from "../vm/bounded.ts";
+import { createRunReport, notRun } from "../vm/run-report.ts";
 import { makeWorkFolder } from "../vm/work-folder.ts";
 import { monoMs } from "../vm/monotonic.ts";
 import { qemuPackages, QemuPackagesError } from "../vm/qemu-packages.ts";
-import type { QemuPackages } from "../vm/qemu-packages.ts";
 import { measuring, resultTable } from "../vm/scenario.ts";
 import type { ScenarioResult } from "../vm/scenario.ts";
 import { nodeImage } from "./node-image.ts";
@@ -46,7 +45,8 @@ const LONGEST_MS = 300_000;
 process.removeAllListeners("warning");
 const repository = join(import.meta.dirname, "../..");
 const resultFolder = join(repository, "build/cluster");
-const startedMs = monoMs();
+const binaries = kubeBinaries();
+const { elapsedMs, say, write } = createRunReport(resultFolder, { kubernetes: binaries.version });
 
 const { values: options } = parseArgs({
   options: {
@@ -71,7 +71,6 @@ async function main(): Promise<number> {
     console.error("--only wants names that --list shows, --budget-s seconds above 0");
     return 2;
   }
-  const binaries = kubeBinaries();
   const missing = binaries.missing();
   if (missing.length > 0) {
     if (options["if-possible"]) {
@@ -105,13 +104,13 @@ async function main(): Promise<number> {
     const parts = { binaries, packages, initramfs, root: image.root };
     const results: ScenarioResult[] = [];
     for (const [index, scenario] of chosen.entries()) {
-      const leftMs = budgetMs - (monoMs() - startedMs);
+      const leftMs = budgetMs - elapsedMs();
       const result =
         leftMs < LONGEST_MS
-          ? notRun(scenario, index + 1)
+          ? notRun(index + 1, scenario.sentence)
           : await play(rig, parts, scenario, index + 1, leftMs);
       results.push(result);
-      writeResults(results, packages, binaries.version);
+      write(results, packages);
     }
     await rig.stop();
     console.log(`\n${resultTable(results)}`);
@@ -205,38 +204,4 @@ async function keepWhatTells(rig: Rig, kept: string, timeline: readonly string[]
     filter: (from) => !from.endsWith(".sock") && !from.endsWith("-root.img"),
   });
   rmSync(folder, { recursive: true, force: true });
-}
-
-function writeResults(
-  results: readonly ScenarioResult[],
-  packages: QemuPackages,
-  kubernetes: string,
-): void {
-  mkdirSync(resultFolder, { recursive: true });
-  const report = {
-    at: new Date().toISOString(),
-    tookMs: Math.round(monoMs() - startedMs),
-    host: { kernel: release(), processors: cpus().length },
-    guests: { kernel: packages.kernelRelease, emulator: packages.qemuVersion },
-    kubernetes,
-    scenarios: results,
-  };
-  writeFileSync(join(resultFolder, "results.json"), `${JSON.stringify(report, undefined, 2)}\n`);
-}
-
-function notRun({ sentence: name }: ClusterScenario, place: number): ScenarioResult {
-  return {
-    number: place,
-    name,
-    verdict: "not run",
-    tookMs: 0,
-    measured: [],
-    findings: [],
-    reason: "the time budget was used up before its turn",
-    kept: undefined,
-  };
-}
-
-function say(line: string): void {
-  console.log(`${((monoMs() - startedMs) / 1000).toFixed(1).padStart(6)} s  ${line}`);
 }

@@ -11,16 +11,14 @@
  * Exit status: 0 when all passed, 1 when one failed or found no time, 2 when nothing could be played.
  * With `--if-possible` only a failure counts: what cannot be played, or not in the time, is said.
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, release } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { createRunReport, notRun } from "./run-report.ts";
 import { makeWorkFolder } from "./work-folder.ts";
 import type { Cluster } from "./cluster.ts";
 import { buildInitramfs } from "./initramfs.ts";
-import { monoMs } from "./monotonic.ts";
 import { qemuPackages, QemuPackagesError } from "./qemu-packages.ts";
-import type { QemuPackages } from "./qemu-packages.ts";
 import { playScenario, resultTable } from "./scenario.ts";
 import type { Scenario, ScenarioResult } from "./scenario.ts";
 import { agentKilled } from "./scenarios/agent-killed.ts";
@@ -107,7 +105,7 @@ process.removeAllListeners("warning");
 
 const repository = join(import.meta.dirname, "../..");
 const resultFolder = join(repository, "build/vm");
-const startedMs = monoMs();
+const { elapsedMs, say, write } = createRunReport(resultFolder);
 
 const { values: options } = parseArgs({
   options: {
@@ -162,10 +160,10 @@ async function main(): Promise<number> {
     };
     const results: ScenarioResult[] = [];
     for (const [index, scenario] of chosen.entries()) {
-      const leftMs = budgetMs - (monoMs() - startedMs);
+      const leftMs = budgetMs - elapsedMs();
       if (leftMs < LONGEST_MS) {
-        results.push(notRun(scenario));
-        writeResults(results, packages);
+        results.push(notRun(scenario.number, scenario.name));
+        write(results, packages);
         continue;
       }
       say(`${scenario.number}: ${scenario.name}`);
@@ -174,7 +172,7 @@ async function main(): Promise<number> {
       const why = result.reason === undefined ? "" : `: ${result.reason}`;
       say(`${scenario.number}: ${result.verdict} in ${took}${why}`);
       results.push(result);
-      writeResults(results, packages);
+      write(results, packages);
     }
     console.log(`\n${resultTable(results)}`);
     const bad = options["if-possible"] ? ["failed"] : ["failed", "not run"];
@@ -192,19 +190,6 @@ async function main(): Promise<number> {
   }
 }
 
-/** After each scenario, so that an interrupted run leaves what it has. */
-function writeResults(results: readonly ScenarioResult[], packages: QemuPackages): void {
-  mkdirSync(resultFolder, { recursive: true });
-  const report = {
-    at: new Date().toISOString(),
-    tookMs: Math.round(monoMs() - startedMs),
-    host: { kernel: release(), processors: cpus().length },
-    guests: { kernel: packages.kernelRelease, emulator: packages.qemuVersion },
-    scenarios: results,
-  };
-  writeFileSync(join(resultFolder, "results.json"), `${JSON.stringify(report, undefined, 2)}\n`);
-}
-
 function chosenScenarios(only: string | undefined): readonly Scenario[] | undefined {
   if (only === undefined) {
     return SCENARIOS.filter(({ number }) => number >= SELF_CHECKS_FROM === options["self-check"]);
@@ -213,21 +198,4 @@ function chosenScenarios(only: string | undefined): readonly Scenario[] | undefi
   const chosen = SCENARIOS.filter((scenario) => numbers.includes(scenario.number));
   const known = new Set(SCENARIOS.map(({ number }) => number));
   return numbers.every((number) => known.has(number)) ? chosen : undefined;
-}
-
-function notRun(scenario: Scenario): ScenarioResult {
-  return {
-    number: scenario.number,
-    name: scenario.name,
-    verdict: "not run",
-    tookMs: 0,
-    measured: [],
-    findings: [],
-    reason: "the time budget was used up before its turn",
-    kept: undefined,
-  };
-}
-
-function say(line: string): void {
-  console.log(`${((monoMs() - startedMs) / 1000).toFixed(1).padStart(6)} s  ${line}`);
 }
