@@ -6,6 +6,7 @@ import { API_VERSION, SYSTEM_NAMESPACE } from "../api/group.ts";
 import type { OnStorageLoss } from "../protocol/device-header.ts";
 import { type ApiServer, startApiServer } from "../testing/apiserver/start-api-server.ts";
 import { deployManifests } from "../testing/deploy-manifests.ts";
+import { sbdConfigObject } from "../testing/sbd-config-object.ts";
 
 export const CONFIG_NAME = "demo";
 export const TEMPLATE_NAME = "sbd-template";
@@ -41,7 +42,11 @@ export async function startKubernetes(options: KubernetesOptions): Promise<Kuber
   server.objects.load([
     ...kubeletRoles(),
     ...nodeNames.map((name) => nodeObject(name)),
-    sbdConfig(options),
+    sbdConfigObject(CONFIG_NAME, {
+      sbdTimeoutSeconds: options.timeoutSeconds,
+      watchdogTimeoutSeconds: options.watchdogSeconds,
+      onStorageLoss: options.onStorageLoss,
+    }),
     template(),
     namespace("demo"),
   ]);
@@ -80,21 +85,6 @@ export async function startKubernetes(options: KubernetesOptions): Promise<Kuber
       const effect = { kind: "partition", lost: "requests", afterwards: "cut" } as const;
       server.faults.add({ user: `system:node:${nodeName}` }, effect);
       server.faults.add({ node: nodeName }, effect);
-    },
-  };
-}
-
-function sbdConfig({ timeoutSeconds, watchdogSeconds, onStorageLoss }: KubernetesOptions): unknown {
-  return {
-    apiVersion: API_VERSION,
-    kind: "SBDConfig",
-    metadata: { name: CONFIG_NAME },
-    spec: {
-      sbdDevicePVCName: "sbd-device",
-      sbdTimeoutSeconds: timeoutSeconds,
-      watchdogTimeoutSeconds: watchdogSeconds,
-      sbdWatchdogPath: "/dev/watchdog",
-      onStorageLoss,
     },
   };
 }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { join } from "node:path";
 import { API_VERSION, SYSTEM_NAMESPACE } from "../../src/api/group.ts";
+import { sbdConfigObject } from "../../src/testing/sbd-config-object.ts";
 
 export const WORKLOAD = { namespace: "default", name: "writer", pod: "writer-0" } as const;
 export const CONFIG_NAME = "default";
@@ -56,17 +57,10 @@ export function sharedDisk(
 
 /** Of deploy/samples; T and W in seconds. */
 export function sbdConfig(timeoutSeconds: number, watchdogSeconds: number): object {
-  return {
-    apiVersion: API_VERSION,
-    kind: "SBDConfig",
-    metadata: { name: CONFIG_NAME },
-    spec: {
-      sbdDevicePVCName: "sbd-device",
-      sbdTimeoutSeconds: timeoutSeconds,
-      watchdogTimeoutSeconds: watchdogSeconds,
-      sbdWatchdogPath: "/dev/watchdog",
-    },
-  };
+  return sbdConfigObject(CONFIG_NAME, {
+    sbdTimeoutSeconds: timeoutSeconds,
+    watchdogTimeoutSeconds: watchdogSeconds,
+  });
 }
 
 export function remediationTemplate(): object {

@@ -20,6 +20,7 @@ import {
 import { createVirtualDevice, type VirtualDevice } from "../../../testing/virtual-device.ts";
 import { createVirtualNode, type VirtualNode } from "../../../testing/virtual-node.ts";
 import { startApiServer, type ApiServer } from "../../../testing/apiserver/start-api-server.ts";
+import { sbdConfigObject } from "../../../testing/sbd-config-object.ts";
 
 export const CONFIG_NAME = "config";
 export const TIMEOUT_SECONDS = 6;
@@ -74,7 +75,14 @@ export async function createLiveCluster(
   const server = await startApiServer();
   const machines = new Map<VirtualNode, FaultControl>();
   server.objects.load(deployManifests());
-  server.objects.load([sbdConfig({ onStorageLoss, ...spec })]);
+  server.objects.load([
+    sbdConfigObject(CONFIG_NAME, {
+      sbdTimeoutSeconds: TIMEOUT_SECONDS,
+      watchdogTimeoutSeconds: WATCHDOG_SECONDS,
+      onStorageLoss,
+      ...spec,
+    }),
+  ]);
   await promisify(execFile)(SBDCTL, [
     "device",
     "init",
@@ -189,21 +197,6 @@ async function killed(program: ChildProcess): Promise<void> {
     program.kill("SIGKILL");
     await ended;
   }
-}
-
-function sbdConfig(spec: Readonly<Record<string, unknown>>): unknown {
-  return {
-    apiVersion: API_VERSION,
-    kind: "SBDConfig",
-    metadata: { name: CONFIG_NAME },
-    spec: {
-      sbdDevicePVCName: "sbd-device",
-      sbdTimeoutSeconds: TIMEOUT_SECONDS,
-      watchdogTimeoutSeconds: WATCHDOG_SECONDS,
-      sbdWatchdogPath: "/dev/watchdog",
-      ...spec,
-    },
-  };
 }
 
 /** Lines of JSON; what Node itself prints is kept as it is, and a half line waits. */
