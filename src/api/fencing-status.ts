@@ -11,6 +11,12 @@ import {
   text,
 } from "./field.ts";
 
+/** Most entries of `missing`, and most characters of each. */
+export const MISSING_MAX = 32;
+export const MISSING_LENGTH_MAX = 1_024;
+/** Most characters of `observations`; 255 slots that all beat take 40 000. */
+export const OBSERVATIONS_LENGTH_MAX = 262_144;
+
 /** What proved the addressed boot dead. */
 export const evidence = z.object({
   kind: described(
@@ -24,7 +30,7 @@ export const evidence = z.object({
   fencerVersion: described("Version of the fencer that found it.", z.string().max(64).optional()),
   observations: described(
     "What the fencer had read, and when, as it judged: gzip in base64, for sbdctl report and sbdctl verify.",
-    z.string().max(262_144).optional(),
+    z.string().max(OBSERVATIONS_LENGTH_MAX).optional(),
   ),
 });
 
@@ -91,7 +97,11 @@ export const fencing = z.object({
   lastPassTime: described("When the fencer last looked at the device.", instant.optional()),
   observed: described("What the fencer has seen.", observed.optional()),
   evidence: described("What proved death.", evidence.optional()),
-  missing: atomicListOf("What is still missing for proof.", 32, z.string().max(1024)).optional(),
+  missing: atomicListOf(
+    "What is still missing for proof.",
+    MISSING_MAX,
+    z.string().max(MISSING_LENGTH_MAX),
+  ).optional(),
   unfencable: described(
     "Why waiting proves nothing about this node: said at once, and Failed after boundSeconds unless something else proves it before.",
     unfencable.optional(),

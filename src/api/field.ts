@@ -34,8 +34,11 @@ export const nodeID = z.int().min(1).max(255);
 /** A number of whole things, at least 0. */
 export const count = z.int().min(0);
 
+/** Most characters of a text for people; what writes one cuts it, for a longer one is refused with all beside it. */
+export const TEXT_LENGTH_MAX = 4_096;
+
 /** Text for people. */
-export const text = z.string().max(4096);
+export const text = z.string().max(TEXT_LENGTH_MAX);
 
 /** Adds a description, as `kubectl explain` shows it. */
 export function described<S extends z.ZodType>(description: string, schema: S): S {

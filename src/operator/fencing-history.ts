@@ -7,7 +7,7 @@ import { nodeNamed, nodeNameOf, outcomeOf, type Snapshot } from "./snapshot.ts";
 
 const FENCINGS_KEPT = 5;
 /** Of all proofs that one SBDNode keeps; an object may not grow beyond 1.5 MB. */
-const OBSERVATIONS_LENGTH_MAX = 400_000;
+const KEPT_OBSERVATIONS_LENGTH_MAX = 400_000;
 
 /**
  * Keeps the last fencings of each node in its SBDNode, as NodeHealthCheck deletes a request once the
@@ -112,7 +112,7 @@ function noExecuteSince(snapshot: Snapshot, nodeName: string): string | undefine
 
 /** The newest keep their observations; older ones lose them first, and then their place. */
 function bounded(fencings: readonly PastFencing[]): readonly PastFencing[] {
-  let room = OBSERVATIONS_LENGTH_MAX;
+  let room = KEPT_OBSERVATIONS_LENGTH_MAX;
   return fencings.slice(0, FENCINGS_KEPT).map((fencing) => {
     const length = fencing.evidence?.observations?.length ?? 0;
     if (fencing.evidence === undefined || length <= room) {

@@ -1,5 +1,5 @@
-/** As much of a message as the schemas of statuses allow. */
-const TEXT_LENGTH_MAX = 4_096;
+import { TEXT_LENGTH_MAX } from "../api/field.ts";
+
 const CUT = "… (cut)";
 const NAMED_MAX = 5;
 

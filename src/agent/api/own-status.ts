@@ -1,3 +1,4 @@
+import { TEXT_LENGTH_MAX } from "../../api/field.ts";
 import type { SBDNode, SBDNodeStatus } from "../../api/sbd-node.ts";
 import { textAt, type KubeObject } from "../../kube/kube-object.ts";
 import { VERSION } from "../../program/version.ts";
@@ -23,7 +24,6 @@ type Watchdog = NonNullable<SBDNodeStatus["watchdog"]>;
 /** A merge patch goes into it, so what it does not name would stay. */
 type OwnWatchdog = { readonly [Field in keyof Watchdog]-?: NonNullable<Watchdog[Field]> | null };
 
-const TEXT_LENGTH_MAX = 4_096;
 const IDENTITY_LENGTH_MAX = 64;
 
 /**

@@ -1,4 +1,5 @@
-import type { FencingEvidence } from "../../api/fencing-status.ts";
+import { MISSING_LENGTH_MAX, MISSING_MAX, type FencingEvidence } from "../../api/fencing-status.ts";
+import { TEXT_LENGTH_MAX } from "../../api/field.ts";
 import type { Evidence } from "../evidence.ts";
 import type { FencerReport } from "../fencer-report.ts";
 import { fieldAt, textAt } from "../../kube/kube-object.ts";
@@ -7,9 +8,6 @@ import { VERSION } from "../../program/version.ts";
 /** Fields of `status.fencing` as a merge patch: null removes. `agent` is the operator's. */
 export type FencingPatch = Readonly<Record<string, unknown>>;
 
-const TEXT_LENGTH_MAX = 4_096;
-const MISSING_LENGTH_MAX = 1_024;
-const MISSING_MAX = 32;
 /** The wall clock may be set meanwhile; within this an instant counts as the same. */
 const SAME_INSTANT_MS = 2_000;
 

@@ -1,16 +1,15 @@
 import { gunzipSync, gzipSync } from "node:zlib";
 
+import { OBSERVATIONS_LENGTH_MAX } from "../../api/fencing-status.ts";
 import { canonicalText, type PlainData } from "../plain-data.ts";
 import { ProofRecordError, type ProofRecord } from "../proof-record.ts";
 
-/** Characters; 255 slots that all beat take 40 000. */
-export const PACKED_RECORD_LENGTH_MAX = 262_144;
 const TEXT_BYTES_MAX = 4 << 20;
 
 /** A proof's record as a status carries it: gzip in base64. Null for one that is too large to be kept. */
 export function packRecord(record: ProofRecord): string | null {
   const packed = gzipSync(canonicalText(record)).toString("base64");
-  return packed.length <= PACKED_RECORD_LENGTH_MAX ? packed : null;
+  return packed.length <= OBSERVATIONS_LENGTH_MAX ? packed : null;
 }
 
 /** @throws {ProofRecordError} */
