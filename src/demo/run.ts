@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 import { SYSTEM_NAMESPACE } from "../api/group.ts";
-import { fieldAt, textAt } from "../kube/kube-object.ts";
+import { fieldAt, listAt, textAt } from "../kube/kube-object.ts";
 import type { NumberedLine } from "../testing/numbered-writer.ts";
 import { monotonicMs } from "../testing/virtual-node.ts";
 import { deriveTiming, msgwaitArithmetic, seconds } from "../timing/contract.ts";
@@ -14,7 +14,13 @@ import { createCluster, TIMEOUT_SECONDS, WATCHDOG_SECONDS, type Cluster } from "
 import { observeSlots, type Observed } from "./outside-observer.ts";
 import { nodePictures } from "./node-picture.ts";
 import type { Stage } from "./stage.ts";
-import { SCENARIOS, TARGET, type DemoResult, type ScenarioName } from "./scenario.ts";
+import {
+  SCENARIOS,
+  TARGET,
+  type DemoResult,
+  type ScenarioName,
+  type Unproven,
+} from "./scenario.ts";
 import { NODE_SILENT_AFTER_MS, runStandInControllers } from "./stand-in-controllers.ts";
 
 const READY_WITHIN_MS = 90_000;
@@ -436,6 +442,26 @@ function result(run: Run): DemoResult {
     oldOwnerLastWriteMs: livesOn ? null : sinceRequest(run, last),
     newOwnerFirstWriteMs: sinceRequest(run, first),
     falseFences: [...deaths.keys()].filter((bootID) => !condemned.has(bootID)).length,
+    unproven: livesOn || fenced ? null : unproven(run),
+  };
+}
+
+/** Why there is no proof, as an administrator would ask the API server. */
+function unproven({ cluster }: Run): Unproven {
+  const { objects } = cluster.kubernetes.server;
+  const [request] = objects.list("sbdremediations.medik8s.io");
+  const node = objects.get("nodes", TARGET);
+  return {
+    conditions: listAt(request, "status", "conditions").map(
+      (one) => `${textAt(one, "type")}=${textAt(one, "status")}: ${textAt(one, "message")}`,
+    ),
+    fencing: fieldAt(request, "status", "fencing") ?? null,
+    node: {
+      bootID: textAt(node, "status", "nodeInfo", "bootID"),
+      taints: listAt(node, "spec", "taints").map(
+        (taint) => `${textAt(taint, "key")}:${textAt(taint, "effect")}`,
+      ),
+    },
   };
 }
 

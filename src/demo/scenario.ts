@@ -60,6 +60,14 @@ export type DemoResult = {
   readonly oldOwnerLastWriteMs: number | null;
   readonly newOwnerFirstWriteMs: number | null;
   readonly falseFences: number;
+  /** Where the node was not proven dead: what its request and its Node said at the end. */
+  readonly unproven: Unproven | null;
+};
+
+export type Unproven = {
+  readonly conditions: readonly string[];
+  readonly fencing: unknown;
+  readonly node: { readonly bootID: string; readonly taints: readonly string[] };
 };
 
 /** The node that runs the workload, and that befalls what befalls. */
@@ -79,6 +87,7 @@ export function failedResult(scenario: ScenarioName): DemoResult {
     oldOwnerLastWriteMs: null,
     newOwnerFirstWriteMs: null,
     falseFences: 0,
+    unproven: null,
   };
 }
 
