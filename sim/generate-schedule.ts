@@ -115,13 +115,14 @@ function loneFaults(random: Random, schedule: Schedule, past: Past): Fault[] {
   // Long after, so that no second slot and no unread message is left of it.
   const last = { ...fault, atMs: fault.atMs + 3 * msgwaitMs + 120_000 };
   const others = othersThan(fault.node, schedule);
+  const deletedEveryMs = random.pick([1_000, 5_000, 35_000]);
   return past === "slot-moved"
     ? [
         atEach("slot-move", startMs, 0)(fault.node, 0),
         last,
         ...others.map(atEach("rollout", last.atMs + 1_000, 5_000, 30_000)),
       ]
-    : [...[fault.node, ...others].map(atEach("node-deleted", startMs, 35_000)), last];
+    : [...[fault.node, ...others].map(atEach("node-deleted", startMs, deletedEveryMs)), last];
 }
 
 /** One fault at each node, one after the other. */

@@ -20,7 +20,7 @@ import type { World } from "./world.ts";
 /**
  * - `S1` death is claimed of a node, by a fencer or by the leader, and an instance of its OS that
  *   started before the message was durable, and could be given pods, lives
- * - `S2` a volume has two live writers, and nobody else has declared the first one's owner dead
+ * - `S2` a volume has two live writers, and nobody else has declared the owner of either dead
  * - `S3` a message is durable and not cleared, and the armed boot it is addressed to outlives T + 2W
  * - `S4` one slot has two live owners, or one that knows of the other outlives T + 2W
  * - `S5` a condemned boot is petted on purpose, but for the one keepalive that shortens its watchdog

@@ -172,7 +172,7 @@ export function setReady(
 
 /** The Node object is gone: its pods are collected as garbage, whoever runs them. */
 export function deleteNode({ api, workloads }: World, nodeName: string): void {
-  workloads.excuse(nodeName);
+  workloads.nodeDeleted(nodeName);
   api.nodes.remove(nodeName);
   for (const { metadata, spec } of api.pods.list()) {
     if (spec?.nodeName === nodeName) {
