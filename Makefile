@@ -9,7 +9,7 @@ NODE_PACKAGE = $(firstword $(wildcard node_modules/node-linux-*))
 ADDON_CC := cc
 need-compiler = command -v $(firstword $(1)) >/dev/null || { echo "There is no C compiler '$(firstword $(1))' here, which the native addon takes: install gcc (Debian, Ubuntu: apt-get install gcc libc6-dev; Fedora, RHEL: dnf install gcc)." >&2; exit 2; }
 
-.PHONY: help setup test demo sim mutants test-vm demo-vm kube test-kube test-cluster demo-cluster bundle image manifests release bench-long bench scenarios reference format clean
+.PHONY: help setup test demo sim mutants test-vm demo-vm kube test-kube test-cluster demo-cluster bundle image must-gather-image plugin manifests release bench-long bench scenarios reference format clean
 
 help:
 	@printf '%s\n' \
@@ -22,13 +22,15 @@ help:
 	  'make kube [KUBE=version]      build the Kubernetes servers once, into a cache (half an hour)' \
 	  'make test-kube                the tests that speak to an API server, on a real one' \
 	  'make test-cluster             real Kubernetes on virtual machines, installed from deploy/, loses a node' \
-  'make demo-cluster             one fencing there, to watch' \
-  'make bench                    speed of the wire format, one JSON line an operation' \
+	  'make demo-cluster             one fencing there, to watch' \
+	  'make bench                    speed of the wire format, one JSON line an operation' \
 	  'make bundle                   what the image is made of, in build/bundle' \
 	  'make image [IMAGE=name:tag] [ARCH=amd64|arm64]   the image and an archive of it, checked' \
+	  'make must-gather-image        the image for oc adm must-gather, built and tried' \
+	  'make plugin                   the plugin of kubectl and its krew manifest, in dist/' \
 	  'make manifests                dist/install.yaml, the Helm chart and the OLM bundle, from deploy/' \
 	  'make release                  everything that a tagged release publishes, in dist/' \
-  'make bench-long               memory, CPU and API writes of the bundle on a cluster of 255 nodes' \
+	  'make bench-long               memory, CPU and API writes of the bundle on a cluster of 255 nodes' \
 	  'make scenarios                write the traces of scenario files anew' \
 	  'make reference                write the generated pages of docs/ anew'
 
@@ -52,6 +54,12 @@ bundle: node_modules/.installed build/sys.node
 # The image, as an archive too, checked: see packaging/image/build.sh for what may be chosen.
 image: node_modules/.installed
 	@packaging/image/build.sh
+
+must-gather-image: node_modules/.installed
+	@packaging/must-gather/build.sh
+
+plugin: setup
+	@node_modules/.bin/node packaging/krew.ts dist
 
 # dist/install.yaml, the Helm chart and the OLM bundle, from deploy/.
 manifests: node_modules/.installed
