@@ -38,7 +38,7 @@ before(async () => {
   made = await writePlugin(folder);
 });
 
-/** By sigs.k8s.io/krew, internal/index/validation of v0.4.5, and its guide for plugins. */
+/** By ValidatePlugin of kubernetes-sigs/krew, internal/index/validation/validate.go; 50 characters by its guide. */
 function assertSchema(path: string): Manifest {
   const manifest = parse(readFileSync(path, "utf8")) as Manifest;
   const { spec } = manifest;
@@ -61,6 +61,10 @@ function assertSchema(path: string): Manifest {
   return manifest;
 }
 
+function sumOf(path: string): string {
+  return createHash("sha256").update(readFileSync(path)).digest("hex");
+}
+
 test("the manifest is one that krew takes, of the version of package.json", () => {
   assertSchema(TEMPLATE);
   assertSchema(made.manifest);
@@ -68,8 +72,6 @@ test("the manifest is one that krew takes, of the version of package.json", () =
 
 test("its checksum is the archive's, and a second archive is the same", async () => {
   const [platform] = assertSchema(made.manifest).spec.platforms;
-  const sumOf = (path: string): string =>
-    createHash("sha256").update(readFileSync(path)).digest("hex");
   assert.equal(platform?.sha256, sumOf(made.archive));
   assert.equal(basename(platform?.uri ?? ""), basename(made.archive));
   const again = await writePlugin(join(folder, "again"));
