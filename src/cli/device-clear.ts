@@ -20,6 +20,7 @@ import type { Evidence } from "../fencing/evidence.ts";
 import { awaitAcknowledgedDeath } from "../fencing/shell/acknowledged-death.ts";
 import { CliError } from "./cli-error.ts";
 import { answerOf, openDeviceClient, type DeviceClient } from "./device-client.ts";
+import { findOwnCluster, refuseForeign } from "./device-owner.ts";
 import { findNodeSlot, type NodeSlot } from "./node-slot.ts";
 import { printable } from "./text-table.ts";
 import type { Terminal } from "./terminal.ts";
@@ -28,6 +29,8 @@ export type DeviceClearOptions = {
   /** Name or node ID. */
   readonly node: string;
   readonly path: string;
+  /** UID of kube-system of the cluster whose device it must be; null: of the one that can be reached. */
+  readonly clusterUID: string | null;
   readonly yes: boolean;
   readonly force: boolean;
 };
@@ -47,7 +50,11 @@ export async function clearMessage(options: DeviceClearOptions, terminal: Termin
   const { path } = options;
   const client = openDeviceClient(path);
   try {
-    const pass = await answerOf(terminal, path, readPass(client, ANY_NODE_ID, null), GIVE_UP_MS);
+    const [pass, cluster] = await Promise.all([
+      answerOf(terminal, path, readPass(client, ANY_NODE_ID, null), GIVE_UP_MS),
+      findOwnCluster(options.clusterUID),
+    ]);
+    refuseForeign(path, pass.header, cluster, terminal);
     const node = findNodeSlot(options.node, pass.heartbeats.slots);
     const fence = pass.fences.slots.get(node.nodeID) ?? { kind: "empty" as const };
     const label = node.nodeName ?? `slot ${node.nodeID}`;
@@ -168,7 +175,7 @@ async function confirm(
         `${printable(fence.record.fencerName)})`
       : "what stands in the fence slot";
   const warning =
-    `No cluster is asked: an SBDRemediation may still wait for this message, and would start its ` +
+    `No cluster is asked about requests: an SBDRemediation may still wait for this message, and would start its ` +
     `wait anew.`;
   if (yes) {
     terminal.note(warning);

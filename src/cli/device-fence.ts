@@ -19,6 +19,7 @@ import {
 } from "../timing/contract.ts";
 import { CliError } from "./cli-error.ts";
 import { answerOf, openDeviceClient, type DeviceClient } from "./device-client.ts";
+import { findOwnCluster, refuseForeign } from "./device-owner.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { findNodeSlot, type NodeSlot } from "./node-slot.ts";
 import { printable } from "./text-table.ts";
@@ -28,6 +29,8 @@ export type DeviceFenceOptions = {
   /** Name or node ID. */
   readonly node: string;
   readonly path: string;
+  /** UID of kube-system of the cluster whose device it must be; null: of the one that can be reached. */
+  readonly clusterUID: string | null;
   /** One of the `FENCE_REASON_` constants. */
   readonly reason: number;
   readonly yes: boolean;
@@ -42,14 +45,18 @@ const ANY_NODE_ID = 1;
 /**
  * `sbdctl device fence`.
  *
- * @throws {CliError} `NO_SUCH_NODE`, `NOT_FENCABLE`, `NOT_CONFIRMED`, `NOT_PROVEN`, `NOT_WRITTEN`,
- *   `DEVICE`, `DEVICE_SILENT`
+ * @throws {CliError} `NO_SUCH_NODE`, `REFUSED`, `NOT_FENCABLE`, `NOT_CONFIRMED`, `NOT_PROVEN`,
+ *   `NOT_WRITTEN`, `DEVICE`, `DEVICE_SILENT`
  */
 export async function fenceNode(options: DeviceFenceOptions, terminal: Terminal): Promise<void> {
   const { path } = options;
   const client = openDeviceClient(path);
   try {
-    const pass = await answerOf(terminal, path, readPass(client, ANY_NODE_ID, null), GIVE_UP_MS);
+    const [pass, cluster] = await Promise.all([
+      answerOf(terminal, path, readPass(client, ANY_NODE_ID, null), GIVE_UP_MS),
+      findOwnCluster(options.clusterUID),
+    ]);
+    refuseForeign(path, pass.header, cluster, terminal);
     const slot = findNodeSlot(options.node, pass.heartbeats.slots);
     const target = addressable(slot, pass);
     const timing = timingOf(pass, target);
@@ -106,7 +113,7 @@ function explain(
   terminal: Terminal,
 ): void {
   terminal.note(
-    `No cluster is asked: only the node itself can prove its death here, by acknowledging (proof ` +
+    `No cluster is asked about the node: only the node itself can prove its death here, by acknowledging (proof ` +
       `${seconds(timing.acknowledgedWaitMs)} later) or by booting again. If it does neither, its ` +
       `silence proves nothing to this program, however long it lasts. ${msgwaitArithmetic(timing)}.`,
   );

@@ -1,28 +1,36 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 import { deriveTiming, msgwaitArithmetic, seconds, TimingError } from "../timing/contract.ts";
+import { NIL_UUID } from "../timing/device-agreement.ts";
 import { activityBetween } from "./device-activity.ts";
 import { CliError } from "./cli-error.ts";
 import { answerOf, openDeviceClient } from "./device-client.ts";
 import { deviceDocument, type DeviceDocument, type HeaderDocument } from "./device-document.ts";
+import { findOwnCluster, whyForeign } from "./device-owner.ts";
 import type { DeviceSurvey } from "./device-survey.ts";
 import { textFields, textTable } from "./text-table.ts";
 import type { Terminal } from "./terminal.ts";
 
-export type DeviceShowOptions = { readonly path: string; readonly watchSeconds: number | null };
+export type DeviceShowOptions = {
+  readonly path: string;
+  /** UID of kube-system of the cluster whose device it must be; null: of the one that can be reached. */
+  readonly clusterUID: string | null;
+  readonly watchSeconds: number | null;
+};
 
 const GIVE_UP_MS = 30_000;
 
 /** `sbdctl device show`. @throws {CliError} `DEVICE`, `DEVICE_SILENT`, `DEVICE_VERSION`, `DEVICE_FOREIGN` */
 export async function showDevice(
-  { path, watchSeconds }: DeviceShowOptions,
+  { path, clusterUID, watchSeconds }: DeviceShowOptions,
   terminal: Terminal,
 ): Promise<void> {
   const client = openDeviceClient(path);
   try {
     const look = (): Promise<DeviceSurvey> =>
       answerOf(terminal, path, client.ask({ op: "survey" }), GIVE_UP_MS);
-    let survey = await look();
+    const [first, cluster] = await Promise.all([look(), findOwnCluster(clusterUID)]);
+    let survey = first;
     let moved: readonly number[] | null = null;
     if (watchSeconds !== null) {
       terminal.note(`Looking again in ${watchSeconds} s ...`);
@@ -32,6 +40,11 @@ export async function showDevice(
       ({ moved } = activityBetween(before, survey));
     }
     const document = deviceDocument(survey, moved);
+    const { header } = survey;
+    const foreign = whyForeign(path, header.kind === "header" ? header.header : null, cluster);
+    if (foreign !== null) {
+      terminal.note(`WARNING: ${foreign}; the nodes that it shows may be another cluster's.`);
+    }
     const text = textOf(path, survey, document);
     refuseUnreadable(path, survey, document, text);
     terminal.answer(document, text);
@@ -141,6 +154,7 @@ function headerText(header: HeaderDocument): string {
     ["Device UUID", header.deviceUuid],
     ["Generation", String(header.generation)],
     ["Cluster", header.clusterName === "" ? "(no name)" : header.clusterName],
+    ["Cluster UID", header.clusterUid === NIL_UUID ? "(none)" : header.clusterUid],
     ["Created", wallTime(header.createdNs)],
     ["T, W", `${seconds(header.timeoutMs)}, ${seconds(header.watchdogMs)}`],
     ["Wait for proof", waitText(header)],

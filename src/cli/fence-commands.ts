@@ -8,7 +8,7 @@ import {
 import { clearMessage } from "./device-clear.ts";
 import { fenceNode } from "./device-fence.ts";
 import { leafCommand, perform, type CommonOptions } from "./leaf-command.ts";
-import { positiveSeconds } from "./option-values.ts";
+import { clusterOption, positiveSeconds } from "./option-values.ts";
 
 /** Names of the reasons there are, by their code; `NONE` clears and is no reason to fence. */
 const REASONS: ReadonlyMap<string, number> = new Map(
@@ -19,6 +19,7 @@ const REASONS: ReadonlyMap<string, number> = new Map(
 
 type FenceFlags = CommonOptions & {
   readonly device: string;
+  readonly clusterUid?: string;
   readonly reason: string;
   readonly yes?: true;
   readonly wait?: number;
@@ -26,6 +27,7 @@ type FenceFlags = CommonOptions & {
 
 type ClearFlags = CommonOptions & {
   readonly device: string;
+  readonly clusterUid?: string;
   readonly yes?: true;
   readonly force?: true;
 };
@@ -38,9 +40,11 @@ export function addFenceCommands(device: Command): void {
     "order a node dead and wait for the proof, without a cluster",
     "NODE is a node name or a node ID. Asks for the node's name first. Exits with 0 when the death " +
       "is proven and with 3 when it is not: the message stands then, and the node counts as running. " +
-      "Without the API only Rebooted and Acknowledged can prove a death.",
+      "Without the API only Rebooted and Acknowledged can prove a death. A device of another cluster than " +
+      "the one that can be reached is refused.",
   )
     .addOption(deviceOption())
+    .addOption(clusterOption())
     .addOption(
       new Option("--reason <reason>", "what the message says")
         .choices([...REASONS.keys()])
@@ -52,6 +56,7 @@ export function addFenceCommands(device: Command): void {
       const options = {
         node,
         path: flags.device,
+        clusterUID: flags.clusterUid ?? null,
         reason: REASONS.get(flags.reason) ?? FENCE_REASON_NONE,
         yes: flags.yes === true,
         waitSeconds: flags.wait ?? null,
@@ -64,15 +69,18 @@ export function addFenceCommands(device: Command): void {
     "clear <node>",
     "clear a node's fence message",
     "Refused without --force while the boot that the message is addressed to is the last one in the " +
-      "node's slot: it may be running.",
+      "node's slot: it may be running. A device of another cluster than the one that can be reached is " +
+      "refused.",
   )
     .addOption(deviceOption())
+    .addOption(clusterOption())
     .option("--yes", "do not ask")
     .option("--force", "also where the addressed boot may be running")
     .action(async (node: string, flags: ClearFlags) => {
       const options = {
         node,
         path: flags.device,
+        clusterUID: flags.clusterUid ?? null,
         yes: flags.yes === true,
         force: flags.force === true,
       };

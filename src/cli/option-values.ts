@@ -1,4 +1,6 @@
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
+
+const UID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** For a commander option: a whole number within bounds. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
@@ -22,7 +24,7 @@ export function positiveSeconds(text: string): number {
 
 /** For a commander option: a boot ID as the kernel writes it. */
 export function bootID(text: string): string {
-  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)) {
+  if (UID.test(text)) {
     return text;
   }
   throw new InvalidArgumentError("It must be a boot ID, 8-4-4-4-12 lower-case hex digits.");
@@ -39,8 +41,24 @@ export function namespacedName(text: string): string {
 /** For a commander option: UIDs with commas between them, or `none`. */
 export function uidList(text: string): readonly string[] {
   const uids = text === "none" ? [] : text.split(",");
-  if (uids.every((uid) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uid))) {
+  if (uids.every((uid) => UID.test(uid))) {
     return uids;
   }
   throw new InvalidArgumentError("It must be UIDs with commas between them, or 'none'.");
+}
+
+/** The cluster that a device must belong to; an agent's pod has it in its environment. */
+export function clusterOption(): Option {
+  return new Option(
+    "--cluster-uid <uid>",
+    "UID of namespace kube-system of the cluster whose device it must be (default: of the one that kubectl " +
+      "would reach, if it answers)",
+  )
+    .env("SBD_CLUSTER_UID")
+    .argParser((text: string) => {
+      if (UID.test(text)) {
+        return text;
+      }
+      throw new InvalidArgumentError("It must be a UID, 8-4-4-4-12 lower-case hex digits.");
+    });
 }

@@ -14,7 +14,7 @@ import type { ClusterClaim } from "./device-refusals.ts";
 import { withResultFile } from "./result-file.ts";
 import { showDevice } from "./device-show.ts";
 import { leafCommand, perform, type CommonOptions } from "./leaf-command.ts";
-import { positiveSeconds, uidList, wholeNumber } from "./option-values.ts";
+import { clusterOption, positiveSeconds, uidList, wholeNumber } from "./option-values.ts";
 import { addShellCommands } from "./shell-commands.ts";
 import { addViewCommands } from "./view-commands.ts";
 import { addWatchdogCommands } from "./watchdog-commands.ts";
@@ -144,6 +144,8 @@ function claimOf({ configUid, clusterUid, livingConfigUids }: InitFlags): Cluste
   };
 }
 
+type ShowFlags = CommonOptions & { readonly clusterUid?: string; readonly watch?: number };
+
 function addShow(device: Command): void {
   leafCommand(
     device,
@@ -153,11 +155,16 @@ function addShow(device: Command): void {
       "JSON: {header, slots, fences, unreadable}; header is null where there is none. timestampNs and " +
       "createdNs are strings, and so is a sequence beyond 2^53. state is armed, unarmed, detect-only, " +
       "leaving, fenced or bare (of a Go agent; nodeName and bootId are null). With --watch each slot " +
-      "has moved.",
+      "has moved. Says where the device is another cluster's than the one that can be reached.",
   )
+    .addOption(clusterOption())
     .option("--watch <seconds>", "look twice, so far apart, and tell which move", positiveSeconds)
-    .action(async (path: string, flags: CommonOptions & { readonly watch?: number }) => {
-      const options = { path, watchSeconds: flags.watch ?? null };
+    .action(async (path: string, flags: ShowFlags) => {
+      const options = {
+        path,
+        clusterUID: flags.clusterUid ?? null,
+        watchSeconds: flags.watch ?? null,
+      };
       await perform(flags, (terminal) => showDevice(options, terminal));
     });
 }
