@@ -24,6 +24,7 @@ import {
   TIMEOUT_SECONDS,
 } from "../src/agent/api/testing/live-cluster.ts";
 import { API_VERSION, SYSTEM_NAMESPACE } from "../src/api/group.ts";
+import { REPORT_EVERY_MS } from "../src/api/report-rhythm.ts";
 import type { SBDNodeStatus } from "../src/api/sbd-node.ts";
 import { manifests } from "../src/api/testing/manifests.ts";
 import { listAt, textAt } from "../src/kube/kube-object.ts";
@@ -35,7 +36,7 @@ import { bundle } from "./bundle.ts";
 const NODES = 255;
 const BEAT_EVERY_MS = 1_000;
 /** As agents do where nothing has changed, all of them together. */
-const STATUS_EVERY_MS = 5_000 / NODES;
+const STATUS_EVERY_MS = REPORT_EVERY_MS.seldom / NODES;
 const IMAGES_PER_NODE = 50;
 const MIB = 1024;
 const MS_PER_CLOCK_TICK = 10;

@@ -15,7 +15,7 @@ import { WALL_START_MS } from "./world.ts";
 const REVIEW_EVERY_MS = 5_000;
 const RELIST_MS = 10_000;
 const WATCH_DELAY_MS = 2_000;
-/** Twice as long as in production, and less than a leader's patience. */
+/** How often the core process tells: ten times as long as in production, and less than a leader's patience. */
 const STATUS_EVERY_MS = 10_000;
 /** A watch that has not told the last change yet. */
 const BEHIND = 0.1;
@@ -73,7 +73,6 @@ export class AgentApi {
       nodeName,
       configName: CONFIG_NAME,
       sbdNodes: () => this.#sbdNodes,
-      statusEveryMs: STATUS_EVERY_MS - 1,
       fencer: (timeoutMs) => (this.#fencerSide = fencerSide(timeoutMs)),
       recordEvent: () => undefined,
     });

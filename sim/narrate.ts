@@ -50,7 +50,8 @@ export function narrate({ api, say }: World): void {
       say(`${metadata.name} of ${spec.nodeName} is to go`);
     }
     const task = now?.status.slotTask;
-    if (task !== undefined && task.id !== before?.status.slotTask?.id) {
+    const known = before?.status.slotTask;
+    if (task !== undefined && (task.id !== known?.id || task.agent !== known.agent)) {
       say(`${task.agent} is to do ${task.kind} of fence slot ${spec.nodeID}`);
     }
   });

@@ -26,6 +26,11 @@ export function isDecided(request: KubeObject): boolean {
   return ["True", "False"].includes(conditionStatus(request, "Succeeded"));
 }
 
+/** Something may still be done for it, or undone. */
+export function isInHand(request: KubeObject): boolean {
+  return !isDecided(request) || request.metadata.deletionTimestamp !== undefined;
+}
+
 /** A proof of death is recorded. */
 export function isProven(request: KubeObject): boolean {
   return (

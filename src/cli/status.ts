@@ -1,4 +1,5 @@
 import { deriveTiming, defaultWatchdogMs, TimingError } from "../timing/contract.ts";
+import { REPORT_EVERY_MS } from "../api/report-rhythm.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
 import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
@@ -137,8 +138,8 @@ function nodeStatus(sbdNode: SBDNode, view: ClusterView): NodeStatus {
   };
 }
 
-/** Agents report every few seconds. */
-const REPORTS_WITHIN_MS = 10_000;
+/** What is between two reports of an agent, and a little. */
+const REPORTS_WITHIN_MS = REPORT_EVERY_MS.seldom + 10_000;
 
 function stateOf({ status }: SBDNode, timeoutMs: number, wallMs: number): NodeState {
   const passedMs = ageMs(status.lastPassTime, wallMs);

@@ -11,3 +11,18 @@ export function parseOnce<T>(parse: (object: KubeObject) => T): (object: KubeObj
     return parsed;
   };
 }
+
+/** The same for the lists of a cache: the same array for the same array. */
+export function parseEachOnce<T>(
+  parse: (object: KubeObject) => readonly T[],
+): (objects: readonly KubeObject[]) => readonly T[] {
+  const parseObject = parseOnce(parse);
+  let last: { readonly objects: readonly KubeObject[]; readonly parsed: readonly T[] } | null =
+    null;
+  return (objects) => {
+    if (last?.objects !== objects) {
+      last = { objects, parsed: objects.flatMap((object) => parseObject(object)) };
+    }
+    return last.parsed;
+  };
+}

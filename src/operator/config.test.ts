@@ -5,7 +5,7 @@ import { parseSBDConfig, type SBDConfig } from "../api/sbd-config.ts";
 import { deriveTiming } from "../timing/contract.ts";
 import { graceSeconds } from "./agent-pod.ts";
 import { agentDaemonSet } from "./config.ts";
-import { Cluster } from "./scenarios/cluster.ts";
+import { Cluster, QUIET_SILENCE_MS } from "./scenarios/cluster.ts";
 import { PLACE, wallAt } from "./scenarios/leader.ts";
 
 function configOf(spec: Readonly<Record<string, unknown>> = {}): SBDConfig {
@@ -259,7 +259,7 @@ test("the status counts nodes, agents and armed agents, and shows the arithmetic
 
   cluster.silence("worker-2");
   cluster.agentReports("default-3", { armed: false });
-  cluster.nowMs += 20_000;
+  cluster.nowMs += QUIET_SILENCE_MS;
   cluster.agentReports("default-1", { lastPassTime: wallAt(cluster.nowMs) });
   cluster.agentReports("default-3", { lastPassTime: wallAt(cluster.nowMs) });
   cluster.settle();

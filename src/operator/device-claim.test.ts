@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Cluster } from "./scenarios/cluster.ts";
+import { Cluster, QUIET_SILENCE_MS } from "./scenarios/cluster.ts";
 
 type Condition = { type: string; status: string; reason: string; message: string };
 
@@ -55,7 +55,7 @@ for (const [index, [what, spec, phase]] of TROUBLES.entries()) {
     changeClaim(cluster, spec, { phase });
     const condition = conditionOf(cluster, "StorageReady");
     assert.deepEqual([condition.status, condition.reason], ["False", reason]);
-    cluster.pass(20_000);
+    cluster.pass(QUIET_SILENCE_MS);
     const events = cluster.takeTrace().filter((line) => line.startsWith(`event Warning ${reason}`));
     assert.deepEqual(events, [`event Warning ${reason} default: ${condition.message}`]);
   });
@@ -109,7 +109,7 @@ test("while no agent is armed, Ready says what is wrong with the storage first",
   for (const name of ["worker-1", "worker-2", "worker-3"]) {
     cluster.silence(name);
   }
-  cluster.pass(20_000);
+  cluster.pass(QUIET_SILENCE_MS);
   assert.equal(conditionOf(cluster, "Ready").reason, "NodesNotArmed");
   cluster.api.delete("PersistentVolumeClaim", "sbd-device");
   cluster.settle();

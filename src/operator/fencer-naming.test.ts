@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { bootOf, Cluster, M_MS, rowOf } from "./scenarios/cluster.ts";
+import { bootOf, Cluster, CONFIG, M_MS, rowOf } from "./scenarios/cluster.ts";
 
 test("never the target, nor a node that is itself to be fenced, leaving, fenced or silent", () => {
   const cluster = new Cluster({ nodes: 7 });
@@ -48,6 +48,61 @@ test("a fencer that reports stays named; one that falls silent is replaced", () 
   assert.equal(cluster.fencer("req"), "worker-2");
   cluster.pass(2_000);
   assert.equal(cluster.fencer("req"), "worker-3");
+});
+
+test("in quiet an agent reports every 30 s, and is as well as before in between", () => {
+  const cluster = new Cluster({ nodes: 2 });
+  for (let second = 0; second < 3 * 35; second += 1) {
+    cluster.pass(1_000);
+    cluster.silence("worker-1");
+    if (second % 35 === 34) cluster.resume("worker-1");
+    assert.equal(readyOf(cluster), "True", `${second} s`);
+  }
+  cluster.silence("worker-1");
+  cluster.pass(40_000);
+  assert.equal(readyOf(cluster), "False");
+});
+
+test("one that fell silent in quiet is not named while another has just reported, and is missed 15 s after a request", () => {
+  const cluster = new Cluster({ nodes: 4 });
+  cluster.silence("worker-2");
+  cluster.pass(20_000);
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  assert.equal(cluster.fencer("req"), "worker-3");
+  assert.match(condition(cluster, "Ready").message, /^4 of 4/);
+  cluster.pass(16_000);
+  assert.match(condition(cluster, "Ready").message, /^3 of 4/);
+});
+
+test("where every other may be silent one is named all the same, and replaced 15 s after the request", () => {
+  const cluster = new Cluster({ nodes: 3 });
+  for (const name of ["worker-2", "worker-3"]) cluster.silence(name);
+  cluster.pass(20_000);
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  assert.equal(cluster.fencer("req"), "worker-2");
+  cluster.resume("worker-3");
+  cluster.pass(14_000);
+  assert.equal(cluster.fencer("req"), "worker-2");
+  cluster.pass(2_000);
+  assert.equal(cluster.fencer("req"), "worker-3");
+});
+
+test("one that a peer misses is named last, and missed 15 s later whoever asks", () => {
+  const cluster = new Cluster({ nodes: 4 });
+  cluster.silence("worker-2");
+  cluster.pass(5_000);
+  const unhealthyPeers = [{ nodeID: 2, nodeName: "worker-2" }];
+  cluster.agentReports("default-4", { unhealthyPeers });
+  cluster.createRemediation("req", { nodeName: "worker-1" });
+  cluster.settle();
+  assert.equal(cluster.fencer("req"), "worker-3");
+  cluster.api.delete("SBDRemediation", "req");
+  cluster.pass(14_000);
+  assert.match(condition(cluster, "Ready").message, /^4 of 4/);
+  cluster.pass(2_000);
+  assert.match(condition(cluster, "Ready").message, /^3 of 4/);
 });
 
 test("a fencer whose agent lives but whose fencing stands still for 30 s is replaced", () => {
@@ -371,3 +426,18 @@ test("a new leader names nobody else while the fencer reports", () => {
   cluster.pass(20_000, next);
   assert.equal(cluster.fencer("req"), "worker-2");
 });
+
+type ConfigCondition = { readonly type: string; readonly status: string; readonly message: string };
+
+function condition(cluster: Cluster, type: string): ConfigCondition {
+  const status = cluster.api.get("SBDConfig", CONFIG)?.status as
+    | { readonly conditions?: readonly ConfigCondition[] }
+    | undefined;
+  const found = status?.conditions?.find((each) => each.type === type);
+  assert.ok(found);
+  return found;
+}
+
+function readyOf(cluster: Cluster): string {
+  return condition(cluster, "Ready").status;
+}

@@ -1,9 +1,10 @@
 import { fencerNameOf } from "../api/fencer-name.ts";
+import { isMissed, missedSlots } from "../api/report-rhythm.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
 import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import { boundMsOf } from "./contract-in-force.ts";
-import { isFencing, isReporting, type OperatorMemory } from "./memory.ts";
+import { hasJustReported, isFencing, isReporting, type OperatorMemory } from "./memory.ts";
 import { isGoing, isOpen, nodeNameOf, outcomeOf, type Snapshot } from "./snapshot.ts";
 
 /** A fencer that reports nothing new for longer is replaced. */
@@ -96,7 +97,8 @@ export function chooseFencer(
 }
 
 /**
- * Healthy agents on the device, but the target and those that are being fenced themselves. A request
+ * Healthy agents on the device, but the target and those that are being fenced themselves; last those
+ * that some peer misses, or whose last report may be from before they fell silent. A request
  * that has ended says nothing about its node any more, however long nobody deletes it: the node's own
  * agent reports whether it is well.
  */
@@ -116,7 +118,7 @@ export function candidatesFor(
       )
       .map((other) => nodeNameOf(other)),
   );
-  return snapshot.sbdNodes.filter(
+  const able = snapshot.sbdNodes.filter(
     (node) =>
       node.spec.configName === config.metadata.name &&
       node.spec.nodeName !== nodeNameOf(remediation) &&
@@ -126,4 +128,8 @@ export function candidatesFor(
       node.status.fenced !== true &&
       isReporting(memory, node, nowMs),
   );
+  const missed = missedSlots(snapshot.sbdNodes);
+  const isDoubtful = (node: SBDNode): boolean =>
+    isMissed(missed, node) || !hasJustReported(memory, node, nowMs);
+  return [...able.filter((node) => !isDoubtful(node)), ...able.filter(isDoubtful)];
 }

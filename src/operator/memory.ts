@@ -1,8 +1,9 @@
 import { fencerNameOf } from "../api/fencer-name.ts";
+import { missedSlots, REPORT_EVERY_MS, reportRhythm } from "../api/report-rhythm.ts";
 import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import { bootIDOf } from "./kube-object.ts";
-import { nodeNamed, nodeNameOf, slotsOfNode, type Snapshot } from "./snapshot.ts";
+import { isInHand, nodeNamed, nodeNameOf, slotsOfNode, type Snapshot } from "./snapshot.ts";
 
 /**
  * What a leader remembers between reconciles, on its own unslewed clock. Losing it with the process
@@ -10,7 +11,7 @@ import { nodeNamed, nodeNameOf, slotsOfNode, type Snapshot } from "./snapshot.ts
  */
 export type OperatorMemory = {
   /** When each agent was last seen to report something new, by SBDNode name. */
-  readonly reports: SignsOfLife;
+  readonly reports: ReadonlyMap<string, Report>;
   /** When each agent was last seen to have the API vouch for it, by SBDNode name. */
   readonly vouches: SignsOfLife;
   /** When each fencer that runs without an agent was last seen to renew its Lease, by its name. */
@@ -25,7 +26,11 @@ export type OperatorMemory = {
 export type Refusal = { readonly message: string };
 
 /** What each showed last, by name, and when that was new. */
-type SignsOfLife = ReadonlyMap<string, { readonly seen: string; readonly atMs: number }>;
+type SignsOfLife = ReadonlyMap<string, SignOfLife>;
+type SignOfLife = { readonly seen: string; readonly atMs: number };
+
+/** Since when the agent has had to report often; null: it need not. */
+type Report = SignOfLife & { readonly oftenMs: number | null };
 
 export type RequestMemory = {
   readonly firstSeenMs: number;
@@ -76,8 +81,11 @@ export const NO_MEMORY: OperatorMemory = {
   refusals: new Map(),
 };
 
-/** An agent that has not reported for longer is not named, and is replaced. */
+/** An agent that is to report often and has not for longer is not named, and is replaced. */
 export const AGENT_SILENT_AFTER_MS = 15_000;
+/** One that need not is missed as long after its next report was due. */
+const QUIET_AGENT_SILENT_AFTER_MS =
+  AGENT_SILENT_AFTER_MS + REPORT_EVERY_MS.seldom - REPORT_EVERY_MS.often;
 
 /** Notes what is new in the agents' and fencers' reports, and forgets what is gone. */
 export function noteReports(
@@ -85,9 +93,14 @@ export function noteReports(
   snapshot: Snapshot,
   nowMs: number,
 ): OperatorMemory {
-  const reports = noteSigns(memory.reports, snapshot.sbdNodes, nowMs, ({ status }) => {
-    return `${status.startID ?? ""} ${status.lastPassTime ?? ""}`;
-  });
+  const reports = noteRhythms(
+    memory.reports,
+    noteSigns(memory.reports, snapshot.sbdNodes, nowMs, ({ status }) => {
+      return `${status.startID ?? ""} ${status.lastPassTime ?? ""}`;
+    }),
+    snapshot,
+    nowMs,
+  );
   const vouches = noteSigns(memory.vouches, snapshot.sbdNodes, nowMs, ({ status }) => {
     return status.lastVouchTime ?? "";
   });
@@ -135,6 +148,26 @@ function noteSigns<Held extends { readonly metadata: { readonly name: string } }
       return [name, before?.seen === seen ? before : { seen, atMs: nowMs }];
     }),
   );
+}
+
+function noteRhythms(
+  known: OperatorMemory["reports"],
+  signs: SignsOfLife,
+  { sbdNodes, remediations }: Snapshot,
+  nowMs: number,
+): OperatorMemory["reports"] {
+  const missed = missedSlots(sbdNodes);
+  const isRequestInHand = remediations.some(isInHand);
+  const reports = new Map<string, Report>();
+  for (const node of sbdNodes) {
+    const { name } = node.metadata;
+    const sign = signs.get(name);
+    if (sign !== undefined) {
+      const isOften = reportRhythm(node, node.status, missed, isRequestInHand) === "often";
+      reports.set(name, { ...sign, oftenMs: isOften ? (known.get(name)?.oftenMs ?? nowMs) : null });
+    }
+  }
+  return reports;
 }
 
 function fencersOf(
@@ -229,14 +262,23 @@ function isSame(a: NamedFencer, b: NamedFencer): boolean {
   return a.agent === b.agent && a.namedTime === b.namedTime;
 }
 
-/** Its agent had a good pass lately, as far as its reports tell. */
+/**
+ * Its agent had a good pass lately, as far as its reports tell. One that has had to report often for a
+ * short while only may not know yet.
+ */
 export function isReporting(memory: OperatorMemory, node: SBDNode, nowMs: number): boolean {
   const report = memory.reports.get(node.metadata.name);
-  return (
-    report !== undefined &&
-    node.status.lastPassTime !== undefined &&
-    nowMs - report.atMs < AGENT_SILENT_AFTER_MS
-  );
+  if (report === undefined || node.status.lastPassTime === undefined) {
+    return false;
+  }
+  const dueMs = Math.max(report.atMs, report.oftenMs ?? nowMs);
+  return nowMs - dueMs < AGENT_SILENT_AFTER_MS && nowMs - report.atMs < QUIET_AGENT_SILENT_AFTER_MS;
+}
+
+/** Its last report is as new as it would be if it were to report often. */
+export function hasJustReported(memory: OperatorMemory, node: SBDNode, nowMs: number): boolean {
+  const report = memory.reports.get(node.metadata.name);
+  return report !== undefined && nowMs - report.atMs < AGENT_SILENT_AFTER_MS;
 }
 
 /** It has renewed its Lease lately, which it does while its passes are good. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { wallAt } from "./scenarios/leader.ts";
-import { Cluster, M_MS } from "./scenarios/cluster.ts";
+import { Cluster, M_MS, QUIET_SILENCE_MS } from "./scenarios/cluster.ts";
 
 function slots(cluster: Cluster): Readonly<Record<string, string>> {
   return Object.fromEntries(
@@ -300,7 +300,7 @@ test("a config is torn away: its SBDNodes go once their agents are silent", () =
     cluster.api.delete("SBDNode", metadata.name);
   }
   cluster.silence("worker-2");
-  cluster.pass(14_000);
+  cluster.pass(QUIET_SILENCE_MS - 2_000);
   assert.equal(Object.keys(slots(cluster)).length, 3);
   cluster.pass(2_000);
   assert.deepEqual(Object.keys(slots(cluster)), ["default-1", "default-3"]);
@@ -323,7 +323,7 @@ test("a config torn away and created anew gets its slots when the old ones are g
   for (const name of ["worker-1", "worker-2", "worker-3"]) {
     cluster.silence(name);
   }
-  cluster.pass(20_000);
+  cluster.pass(QUIET_SILENCE_MS);
   assert.deepEqual(Object.keys(slots(cluster)), ["default-1", "default-2", "default-3"]);
   for (const { metadata } of cluster.api.list("SBDNode")) {
     assert.equal(oldUIDs.has(metadata.uid), false);

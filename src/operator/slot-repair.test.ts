@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { parseSBDNode } from "../api/sbd-node.ts";
-import { Cluster } from "./scenarios/cluster.ts";
+import { Cluster, QUIET_SILENCE_MS } from "./scenarios/cluster.ts";
 import { wallAt } from "./scenarios/leader.ts";
 
 const SINCE = "2026-01-01T00:00:05.250Z";
@@ -76,7 +76,7 @@ test("neither by itself, nor by a silent agent; by another one when its agent fa
   cluster.silence("worker-1");
   cluster.silence("worker-2");
   cluster.silence("worker-3");
-  cluster.pass(20_000);
+  cluster.pass(QUIET_SILENCE_MS);
   say(cluster, "worker-1", SINCE);
   assert.equal(task(cluster, "worker-1"), null);
   cluster.resume("worker-1");
@@ -88,7 +88,7 @@ test("neither by itself, nor by a silent agent; by another one when its agent fa
   assert.equal(first?.agent, "worker-2");
   cluster.silence("worker-2");
   cluster.resume("worker-3");
-  cluster.pass(20_000);
+  cluster.pass(QUIET_SILENCE_MS);
   const second = task(cluster, "worker-1");
   assert.deepEqual([second?.id, second?.agent], [first?.id, "worker-3"]);
 });
@@ -98,7 +98,7 @@ test("garbage in every slot: agents without good passes repair each other's", ()
   for (const name of ["worker-1", "worker-2", "worker-3"]) {
     cluster.silence(name);
   }
-  cluster.pass(20_000);
+  cluster.pass(QUIET_SILENCE_MS);
   for (const name of ["worker-1", "worker-2", "worker-3"]) {
     cluster.agentReports(`default-${name.at(-1) ?? ""}`, { fenceSlotUnreadableSince: SINCE });
   }

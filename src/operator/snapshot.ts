@@ -102,6 +102,14 @@ export function outcomeOf(remediation: SBDRemediation): RemediationOutcome {
   return status("FencingSucceeded") === "True" ? "fenced" : "open";
 }
 
+/** Something may still be done for it, or undone: as agents judge it (`src/api/request-state.ts`). */
+export function isInHand(remediation: SBDRemediation): boolean {
+  return (
+    remediation.metadata.deletionTimestamp !== undefined ||
+    ["open", "fenced"].includes(outcomeOf(remediation))
+  );
+}
+
 /** It may still need a message on the device: not deleted, not concluded, ours. */
 export function isOpen(remediation: SBDRemediation): boolean {
   const { deletionTimestamp, finalizers } = remediation.metadata;

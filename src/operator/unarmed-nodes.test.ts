@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Cluster } from "./scenarios/cluster.ts";
+import { Cluster, QUIET_SILENCE_MS } from "./scenarios/cluster.ts";
 
 const PENDING = { phase: "Pending", conditions: [{ type: "PodScheduled", status: "True" }] };
 
@@ -40,7 +40,7 @@ test("pods that do not start: each node's name with what keeps its pod", () => {
     phase: "Pending",
     conditions: [{ type: "PodScheduled", status: "False", message: "Insufficient memory" }],
   });
-  cluster.pass(20_000);
+  cluster.pass(QUIET_SILENCE_MS);
   const text = message(cluster);
   assert.match(text, /0 of 4 nodes are armed; not armed: /);
   assert.match(text, /worker-1 \(its pod waits for its volumes or its sandbox \(ContainerCreating/);
@@ -55,7 +55,7 @@ test("pods that do not start: each node's name with what keeps its pod", () => {
 test("no pod, as where pod security or a quota refuses it: where the reason is to be found", () => {
   const cluster = new Cluster();
   cluster.silence("worker-2");
-  cluster.pass(20_000);
+  cluster.pass(QUIET_SILENCE_MS);
   assert.match(
     message(cluster),
     /2 of 3 nodes are armed; not armed: worker-2 \(no agent runs there: kubectl describe daemonset sbd-agent-default/,
@@ -78,7 +78,7 @@ test("nodes that are excluded look like nothing", () => {
   });
   cluster.agentReports("default-1", { leaving: true, armed: false });
   cluster.silence("worker-1");
-  cluster.pass(20_000);
+  cluster.pass(QUIET_SILENCE_MS);
   assert.match(message(cluster), /^2 of 2 nodes are armed; M = /);
 });
 

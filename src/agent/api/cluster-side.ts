@@ -1,3 +1,4 @@
+import { missedSlots, REPORT_EVERY_MS, reportRhythm } from "../../api/report-rhythm.ts";
 import type { SBDNode } from "../../api/sbd-node.ts";
 import type { FencerSide } from "../../fencing/cluster/fencer-side.ts";
 import { resultsWith } from "../../fencing/cluster/slot-task-results.ts";
@@ -21,8 +22,6 @@ export type ClusterSideParts = {
   readonly configName: string | null;
   /** As the cache has them; null before it has heard of any. */
   readonly sbdNodes: () => readonly SBDNode[] | null;
-  /** How often the own SBDNode is written where nothing new is to be told. */
-  readonly statusEveryMs: number;
   /** Made with the time that a request may take. */
   readonly fencer: (timeoutMs: () => number) => FencerSide;
   readonly send: (message: ToCore) => void;
@@ -37,6 +36,17 @@ export type ClusterSide = {
   /** Tells what the caches show and reports; called when they change, and about once a second. */
   review(): void;
   receive(message: FromCore): void;
+};
+
+/** What an agent and the SBDNodes come to. */
+type Looked = {
+  readonly agent: AgentStatus;
+  readonly nodes: readonly SBDNode[];
+  /** The one it reports in. */
+  readonly own: SBDNode | null;
+  readonly told: OwnStatus;
+  readonly material: string;
+  readonly missed: ReadonlySet<string>;
 };
 
 type AskVouch = FromCore & { readonly type: "ask-vouch" };
@@ -67,8 +77,7 @@ export function createClusterSide(parts: ClusterSideParts): ClusterSide {
   let leavingProcess: string | null = null;
   let writing = false;
   let written: { readonly material: string; readonly atMs: number } | null = null;
-  /** Of which nothing new was to be told. */
-  let looked: { readonly agent: AgentStatus; readonly nodes: readonly SBDNode[] } | null = null;
+  let looked: Looked | null = null;
   let vouching = false;
   let nextVouch: AskVouch | null = null;
 
@@ -120,23 +129,44 @@ export function createClusterSide(parts: ClusterSideParts): ClusterSide {
     return leavingProcess === processOf(known) ? { ...own, leaving: true } : own;
   }
 
+  /** What is to be told does not change while neither the agent nor an SBDNode does. */
+  function lookAt(now: AgentStatus, nodes: readonly SBDNode[]): Looked {
+    if (looked?.agent === now && looked.nodes === nodes) {
+      return looked;
+    }
+    const own = reportedNode(nodes, now, configName);
+    const told = status(now);
+    return {
+      agent: now,
+      nodes,
+      own,
+      told,
+      missed: missedSlots(nodes),
+      material: materialPart(told, now.timing?.msgwaitMs ?? null),
+    };
+  }
+
+  /**
+   * Counted in periods of this host's clock, not from the last write: a request has every agent of the
+   * cluster write often, and they are not to begin in one instant.
+   */
+  function isDue(own: SBDNode, { told, missed }: Looked, writtenMs: number, atMs: number): boolean {
+    const everyMs = REPORT_EVERY_MS[reportRhythm(own, told, missed, fencer.hasRequests())];
+    return Math.floor(atMs / everyMs) > Math.floor(writtenMs / everyMs);
+  }
+
   function reportStatus(): void {
     // A patch made for a vouching read says the same, and must not wait for this one.
     if (agent === null || writing || vouching) {
       return;
     }
+    looked = lookAt(agent, sbdNodes());
+    if (looked.own === null) {
+      return;
+    }
     const atMs = clock.monoMs();
-    const due = written === null || atMs - written.atMs >= parts.statusEveryMs;
-    const nodes = sbdNodes();
-    if (!due && looked?.agent === agent && looked.nodes === nodes) {
-      return;
-    }
-    if (ownName() === null) {
-      return;
-    }
-    const material = materialPart(status(agent));
-    looked = { agent, nodes };
-    if (!due && written?.material === material) {
+    const { material } = looked;
+    if (written?.material === material && !isDue(looked.own, looked, written.atMs, atMs)) {
       return;
     }
     writing = true;
@@ -146,7 +176,6 @@ export function createClusterSide(parts: ClusterSideParts): ClusterSide {
       (outcome) => {
         writing = false;
         written = outcome.ok ? { material, atMs } : null;
-        looked = null;
         troubles.note(WRITING, outcome.ok ? null : outcome.error);
       },
     );

@@ -4,7 +4,7 @@ import { createEventRecorder, type EventSubject } from "../../kube/event-recorde
 import { followResource } from "../../kube/follow-resource.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
 import { urgentKubePort } from "../../kube/kube-port.ts";
-import { parseOnce } from "../../kube/parse-once.ts";
+import { parseEachOnce } from "../../kube/parse-once.ts";
 import { processClock } from "../../kube/process-clock.ts";
 import { resourceTypeOf } from "../../kube/resource-type.ts";
 import { createTroubleLog } from "../../kube/trouble-log.ts";
@@ -21,13 +21,15 @@ export type LiveClusterSideOptions = {
 };
 
 const REVIEW_EVERY_MS = 1_000;
-const STATUS_EVERY_MS = 5_000;
 
 /** Follows a real API server for one agent until the process ends. */
 export function startClusterSide(options: LiveClusterSideOptions): ClusterSide {
   const { client, nodeName, configName, send, log } = options;
   const troubles = createTroubleLog(log);
-  const sbdNodeOf = parseOnce(parseSBDNode);
+  const sbdNodesOf = parseEachOnce((object) => {
+    const parsed = parseSBDNode(object);
+    return parsed.ok ? [parsed.value] : [];
+  });
   const nodes = followResource(client, resourceTypeOf(SBD_NODE), {
     troubles,
     onChange: () => side.review(),
@@ -44,14 +46,7 @@ export function startClusterSide(options: LiveClusterSideOptions): ClusterSide {
     clock: processClock,
     nodeName,
     configName,
-    sbdNodes: () =>
-      nodes.synced
-        ? nodes.snapshot().flatMap((object) => {
-            const parsed = sbdNodeOf(object);
-            return parsed.ok ? [parsed.value] : [];
-          })
-        : null,
-    statusEveryMs: STATUS_EVERY_MS,
+    sbdNodes: () => (nodes.synced ? sbdNodesOf(nodes.snapshot()) : null),
     fencer: (timeoutMs) =>
       startFencerSide({ client, name: nodeName, configName, timeoutMs, send, log, troubles }),
     send,

@@ -150,7 +150,7 @@ test("times alone are no change, anything else is", () => {
     changes: Parameters<typeof armedAgent>[0] = {},
     wallMs = WALL_MS,
     passed: string | null = PASSED,
-  ): string => materialPart(ownStatus(armedAgent(changes), PEERS, wallMs, passed));
+  ): string => materialPart(ownStatus(armedAgent(changes), PEERS, wallMs, passed), 16_000);
   assert.equal(
     material(),
     material({ passLatencyMs: 30 }, WALL_MS + 7, "2026-01-01T00:00:10.900Z"),
@@ -159,6 +159,11 @@ test("times alone are no change, anything else is", () => {
   assert.notEqual(material(), material({ trouble: "EIO" }));
   assert.notEqual(material(), material({ peers: [] }));
   assert.notEqual(material(), material({}, WALL_MS, null));
+  const [early, later, atM, past] = [5_000, 15_900, 16_000, 90_000].map((stillMs) => {
+    const slot = { nodeID: 9, content: "Heartbeat", bootID: OTHER_BOOT_ID, stillMs } as const;
+    return material({ stillSlots: [slot] });
+  });
+  assert.deepEqual([early === later, later === atM, atM === past], [true, false, true]);
 });
 
 function own(status: Readonly<Record<string, unknown>>): KubeObject {

@@ -82,14 +82,25 @@ export function asFarAsKnown(
   };
 }
 
-/** The same text for two statuses that differ in nothing but times and latencies. */
-export function materialPart(status: OwnStatus): string {
+/**
+ * The same text for two statuses that differ in nothing but times and latencies; that a slot has stood
+ * still for M by now is more than a time: the leader waits for it.
+ *
+ * @param msgwaitMs M, or null where it is not known
+ */
+export function materialPart(status: OwnStatus, msgwaitMs: number | null): string {
   const { staleSlots, unhealthyPeers } = status;
+  const isLongStill = (seconds: number): boolean => seconds * 1_000 >= (msgwaitMs ?? Infinity);
   return JSON.stringify({
     ...status,
     lastPassTime: status.lastPassTime !== null,
     passLatencyMilliseconds: null,
-    staleSlots: staleSlots?.map(({ nodeID, content, bootID }) => ({ nodeID, content, bootID })),
+    staleSlots: staleSlots?.map(({ nodeID, content, bootID, stillSeconds }) => ({
+      nodeID,
+      content,
+      bootID,
+      isLongStill: isLongStill(stillSeconds),
+    })),
     unhealthyPeers: unhealthyPeers?.map(({ nodeID, nodeName }) => ({ nodeID, nodeName })),
   });
 }

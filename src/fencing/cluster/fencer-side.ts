@@ -1,4 +1,5 @@
 import { parseSBDConfig } from "../../api/sbd-config.ts";
+import { isInHand } from "../../api/request-state.ts";
 import { SBD_NODE } from "../../api/sbd-node.ts";
 import { SBD_REMEDIATION } from "../../api/sbd-remediation.ts";
 import type { ClusterClock } from "../../kube/cluster-clock.ts";
@@ -37,6 +38,8 @@ export type FencerSide = {
   /** Gives the orders that the caches show; called when they change, and about once a second. */
   review(): void;
   receive(message: FromFencer): void;
+  /** Whether any request is in hand, whoever fences for it; also where the cache cannot tell. */
+  hasRequests(): boolean;
   /** Takes all orders back, and gives none any more. */
   close(): void;
 };
@@ -169,6 +172,7 @@ export function createFencerSide(parts: FencerSideParts): FencerSide {
           return;
       }
     },
+    hasRequests: () => !requests.synced || requests.snapshot().some(isInHand),
     close() {
       closed = true;
       order(new Map());

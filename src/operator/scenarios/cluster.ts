@@ -9,6 +9,8 @@ import { Leader, wallAt } from "./leader.ts";
 
 export const CONFIG = "default";
 export const M_MS = 22_000;
+/** Without a request an agent that has not reported for so long is silent. */
+export const QUIET_SILENCE_MS = 41_000;
 /** T = 10 s, W = 5 s, so that M = 10 + 2 × 5 + 2 = 22 s. */
 const CONFIG_SPEC = {
   sbdDevicePVCName: "sbd-device",
