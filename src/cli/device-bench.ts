@@ -25,8 +25,10 @@ const GIVE_UP_MS = 600_000;
  */
 export async function benchDevice(options: DeviceBenchOptions, terminal: Terminal): Promise<void> {
   const { path, passesPerSecond, failoverSeconds } = options;
-  const client = openDeviceClient(path);
-  const loads = Array.from({ length: options.load }, () => openDeviceClient(path));
+  const client = await openDeviceClient(path);
+  const loads = await Promise.all(
+    Array.from({ length: options.load }, () => openDeviceClient(path)),
+  );
   let over = false;
   try {
     const { header } = await answerOf(terminal, path, client.ask({ op: "survey" }), GIVE_UP_MS);

@@ -48,7 +48,7 @@ const TIMEOUT_MS_DEFAULT = 30_000;
  */
 export async function clearMessage(options: DeviceClearOptions, terminal: Terminal): Promise<void> {
   const { path } = options;
-  const client = openDeviceClient(path);
+  const client = await openDeviceClient(path);
   try {
     const [pass, cluster] = await Promise.all([
       answerOf(terminal, path, readPass(client, ANY_NODE_ID, null), GIVE_UP_MS),

@@ -31,8 +31,13 @@ type Pending = {
   readonly reject: (error: Error) => void;
 };
 
-/** Starts the process; it ends with `close`, or with this one. */
-export function openDeviceClient(devicePath: string): DeviceClient {
+/**
+ * Starts the process; it ends with `close`, or with this one. Resolves when it runs and has not yet touched
+ * the device, so that a machine short of processors is not taken for a device that does not answer.
+ *
+ * @throws {CliError} `DEVICE`: it ended before
+ */
+export async function openDeviceClient(devicePath: string): Promise<DeviceClient> {
   const child = fork(fileURLToPath(new URL("device-process.ts", import.meta.url)), [devicePath], {
     // Slots are maps and timestamps bigints.
     serialization: "advanced",
@@ -65,6 +70,13 @@ export function openDeviceClient(devicePath: string): DeviceClient {
       new DeviceFailure(`The process that reads ${devicePath} ended (${signal ?? code})`, null),
     ),
   );
+
+  await new Promise<void>((resolve, reject) => {
+    pending.set(0, {
+      resolve: () => resolve(),
+      reject: ({ message }) => reject(new CliError("DEVICE", message, { deviceError: null })),
+    });
+  });
 
   function send(request: DeviceProcessRequest["request"]): Promise<never> {
     return new Promise((resolve, reject) => {

@@ -50,7 +50,7 @@ const ANY_NODE_ID = 1;
  */
 export async function fenceNode(options: DeviceFenceOptions, terminal: Terminal): Promise<void> {
   const { path } = options;
-  const client = openDeviceClient(path);
+  const client = await openDeviceClient(path);
   try {
     const [pass, cluster] = await Promise.all([
       answerOf(terminal, path, readPass(client, ANY_NODE_ID, null), GIVE_UP_MS),

@@ -68,7 +68,7 @@ export async function initDevice(options: DeviceInitOptions, terminal: Terminal)
   requireClusterName(options.clusterName);
   const { path, claim } = options;
   await question(options, timing, terminal);
-  const client = openDeviceClient(path);
+  const client = await openDeviceClient(path);
   try {
     const { survey, own } = await examine(client, options, timing, terminal);
     if (own !== null) {

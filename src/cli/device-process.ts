@@ -23,6 +23,7 @@ export type DeviceProcessRequest = {
   readonly id: number;
   readonly request: DeviceRequest | SurveyRequest;
 };
+/** The first one is to nobody's request, number 0: the process runs. */
 export type DeviceProcessReply =
   | { readonly id: number; readonly reply: unknown }
   | { readonly id: number; readonly error: string; readonly code: string | null };
@@ -36,6 +37,7 @@ process.on("message", ({ id, request }: DeviceProcessRequest) => {
 });
 // Whoever asked is gone.
 process.on("disconnect", () => process.exit(0));
+process.send?.({ id: 0, reply: null } satisfies DeviceProcessReply);
 
 async function answer(id: number, request: DeviceRequest | SurveyRequest): Promise<void> {
   let reply: DeviceProcessReply;

@@ -25,7 +25,7 @@ export async function showDevice(
   { path, clusterUID, watchSeconds }: DeviceShowOptions,
   terminal: Terminal,
 ): Promise<void> {
-  const client = openDeviceClient(path);
+  const client = await openDeviceClient(path);
   try {
     const look = (): Promise<DeviceSurvey> =>
       answerOf(terminal, path, client.ask({ op: "survey" }), GIVE_UP_MS);

@@ -88,7 +88,7 @@ async function deviceFacts(
   terminal: Terminal,
 ): Promise<DeviceFacts> {
   if (devicePath === null) return { kind: "none" };
-  const client = openDeviceClient(devicePath);
+  const client = await openDeviceClient(devicePath);
   try {
     const startedMs = performance.now();
     const survey = await answerOf(terminal, devicePath, client.ask({ op: "survey" }), GIVE_UP_MS);

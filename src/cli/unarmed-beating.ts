@@ -41,7 +41,7 @@ export async function startBeating(
 ): Promise<Beating> {
   const bootID = readBootID(hostRoot);
   const { machineID } = readMachineID(hostRoot);
-  const client = openDeviceClient(devicePath);
+  const client = await openDeviceClient(devicePath);
   const first = await answerOf(
     terminal,
     devicePath,
