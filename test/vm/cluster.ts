@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Guest } from "./guest.ts";
@@ -117,6 +118,6 @@ export class Cluster {
 
 /** Stable for a guest's name, so that a machine keeps its identity when its power comes back. */
 function machineIdOf(name: string): string {
-  const digits = Buffer.from(name).toString("hex").padEnd(12, "0").slice(0, 12);
+  const digits = createHash("sha256").update(name).digest("hex").slice(0, 12);
   return `5bd00000-0000-4000-8000-${digits}`;
 }

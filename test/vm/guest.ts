@@ -310,7 +310,7 @@ function qemuArguments(options: GuestOptions, socket: (kind: string) => string):
     ["-name", name, "-uuid", options.machineId],
     ["-machine", isQ35 ? "q35" : "pc", "-accel", "tcg,thread=multi"],
     // Stands in for a machine of its own: nobody starts it twice.
-    ["-cpu", "max,-hypervisor", "-smbios", "type=0,vendor=Stand-in"],
+    ["-cpu", "max,-hypervisor,-pku", "-smbios", "type=0,vendor=Stand-in"],
     ["-smbios", "type=1,manufacturer=Stand-in Machines,product=Stand-in"],
     ["-smp", "1", "-m", String(memoryMib)],
     ["-nodefaults", "-no-user-config", "-display", "none"],
