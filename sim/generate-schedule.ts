@@ -16,6 +16,7 @@ export type ScheduleWishes = {
   /** Agents start a pass each p, as in production, so that bounds are met to the second. */
   readonly passes?: "each-p";
   readonly onStorageLoss?: Schedule["onStorageLoss"];
+  readonly startupTaint?: boolean;
   readonly misconfigured?: Schedule["misconfigured"];
   /** What is behind the node that a lone fault takes. */
   readonly past?: Past;
@@ -66,6 +67,7 @@ export function generateSchedule(seed: number, wishes: ScheduleWishes): Schedule
     onStorageLoss: wishes.onStorageLoss ?? (random.chance(0.3) ? "SurviveWithApi" : "SelfFence"),
     misconfigured: wishes.misconfigured ?? misconfiguredBy(new Random(seed, "misconfigured")),
     pausableNodes: promise === "rough" && random.chance(0.05) ? "Refuse" : "Accept",
+    startupTaint: wishes.startupTaint ?? new Random(seed, "startup-taint").chance(0.2),
     passMs:
       random.chance(0.1) || wishes.passes === "each-p" ? passIntervalMs : Math.round(timeoutMs / 9),
     twoLeaders: random.chance(0.3),

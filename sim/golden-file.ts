@@ -118,6 +118,7 @@ function settings(text: string): Schedule {
       })),
     },
     pausableNodes: values.get("pausable") === "refuse" ? "Refuse" : "Accept",
+    startupTaint: values.get("startup") === "taint",
     passMs: take("pass", 1) * MS,
     twoLeaders: take("leaders", 1) === 2,
     hardware: "plain",
@@ -128,6 +129,7 @@ function settings(text: string): Schedule {
   };
   values.delete("survive");
   values.delete("pausable");
+  values.delete("startup");
   if (values.size > 0) {
     throw new Error(`'set' does not know ${[...values.keys()].join(", ")}`);
   }

@@ -1,6 +1,10 @@
 import { isArmed, type AgentState } from "../src/agent/agent-state.ts";
 import { isOpenAgainst, namedAgent, wantsMessage } from "../src/api/request-state.ts";
-import { OUT_OF_SERVICE_TAINT, REMEDIATION_FINALIZER } from "../src/api/remediation-names.ts";
+import {
+  OUT_OF_SERVICE_TAINT,
+  REMEDIATION_FINALIZER,
+  UNPROTECTED_TAINT,
+} from "../src/api/remediation-names.ts";
 import type { SBDRemediation } from "../src/api/sbd-remediation.ts";
 import type { LatchMark } from "../src/agent/effect.ts";
 import type { Evidence } from "../src/fencing/evidence.ts";
@@ -30,6 +34,8 @@ import type { World } from "./world.ts";
  *   service that is Ready or shows a boot that is not proven dead
  * - `S8` a message of ours kills a node while no request with our finalizer names it; not where somebody
  *   took finalizers away, the Node was deleted, or the message was in flight for six M
+ * - `S9` a Node loses the startup taint, while the SBDConfig stands, before its agent was armed in the boot
+ *   that the Node shows
  * - `L1` no fault beyond what a node tolerates, and a node dies
  * - `L2` a request does not end, or the work of a node proven dead is not released, in bounded time
  * - `L3` a finalizer is held for ever
@@ -43,6 +49,7 @@ export type InvariantCode =
   | "S6"
   | "S7"
   | "S8"
+  | "S9"
   | "L1"
   | "L2"
   | "L3";
@@ -96,6 +103,8 @@ export class Invariants {
   readonly #durableMs = new Map<string, number>();
   /** UID of the Node that each request's proof claims dead; one deleted since is another's word. */
   readonly #claims = new Map<string, string>();
+  /** Boots in which an agent was armed at some time. */
+  readonly #armedBoots = new Set<string>();
   /** Every request there ever was, by UID. */
   readonly #known = new Map<string, Known>();
 
@@ -117,6 +126,7 @@ export class Invariants {
     });
     this.#world.api.nodes.watchers.push((before, now) => {
       this.#outOfService(before, now);
+      this.#untainted(before, now);
       if (now === null && before !== null) {
         this.#unaccounted.add(before.metadata.name);
       }
@@ -158,6 +168,9 @@ export class Invariants {
     }
     if (after.life.kind === "latched" && before.life.kind !== "latched") {
       this.#obeys(agent.state.config.nodeName, after.life.mark);
+    }
+    if (isArmed(after)) {
+      this.#armedBoots.add(agent.boot.bootID);
     }
     if (after.lastGood !== before.lastGood && isArmed(after)) {
       this.#owns(agent);
@@ -286,6 +299,18 @@ export class Invariants {
         "S7",
         `${name} is put out of service as ${bootIDOf(now)}, which is not proven dead`,
       );
+    }
+  }
+
+  /** Pods may start there from now on. A Node that is registered anew begins without taints. */
+  #untainted(before: KubeNode | null, now: KubeNode | null): void {
+    const { key } = UNPROTECTED_TAINT;
+    if (before === null || now === null || !hasTaint(before, key) || hasTaint(now, key)) return;
+    const stands = this.#world.api.configs
+      .list()
+      .some(({ metadata }) => metadata.deletionTimestamp === undefined);
+    if (stands && !this.#armedBoots.has(bootIDOf(now))) {
+      this.fail("S9", `${now.metadata.name} takes pods as ${bootIDOf(now)}, which was never armed`);
     }
   }
 

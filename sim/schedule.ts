@@ -13,6 +13,8 @@ export type Schedule = {
   /** What the SBDConfig says of these instead, wrongly: the device header counts. */
   readonly misconfigured: Partial<DeviceContract>;
   readonly pausableNodes: "Accept" | "Refuse";
+  /** Nodes take no pods before they are armed in their boot. */
+  readonly startupTaint: boolean;
   /** How far apart agents start passes: p, or coarser to see more hours in as much CPU time. */
   readonly passMs: number;
   /** Both operator processes believe that they lead. */

@@ -7,7 +7,7 @@ import type { Schedule } from "./schedule.ts";
 
 /** The SBDConfig of the one device that a run is about, its defaults filled in. */
 export function configFor(schedule: Schedule): SBDConfig {
-  const { pausableNodes } = schedule;
+  const { pausableNodes, startupTaint } = schedule;
   const { timeoutMs, watchdogMs, onStorageLoss } = askedIn(schedule);
   return {
     apiVersion: API_VERSION,
@@ -20,6 +20,7 @@ export function configFor(schedule: Schedule): SBDConfig {
       watchdogTimeoutSeconds: watchdogMs / 1_000,
       onStorageLoss,
       pausableNodes,
+      startupTaint,
     }),
     status: {},
   };

@@ -924,6 +924,18 @@ export const MUTANTS: readonly Mutant[] = [
     hint: { weights: { "leader-stale": 30, request: 20, "request-again": 10 }, promise: "rough" },
   },
   {
+    name: "any-armed-boot-takes-the-startup-taint-off",
+    says: "an agent was armed, in whatever boot: the next one takes pods before anything would reset it",
+    patches: [
+      {
+        file: `${OPERATOR}/startup-taints.ts`,
+        find: 'return boot !== "" && boot === bootIDOf(node);',
+        replace: 'return boot !== "" && bootIDOf(node) !== "";',
+      },
+    ],
+    hint: { promise: "rough", startupTaint: true },
+  },
+  {
     name: "an-answer-closes-every-question",
     says: "whatever was asked before an answer came is forgotten with it: a slow API never answers in time",
     patches: [
