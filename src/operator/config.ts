@@ -8,7 +8,7 @@ import { keepUntilRemoved, removeConfig } from "./config-removal.ts";
 import { configEvent, showConfig, type Judgement } from "./config-status.ts";
 import { differencesOf, timingOf } from "./contract-in-force.ts";
 import { judgeClaim, volumeModeOf, type VolumeMode } from "./device-claim.ts";
-import { prepareDevice } from "./device-init-job.ts";
+import { deviceOfAgents, prepareDevice } from "./device-init-job.ts";
 import { judgeKubernetes } from "./kubernetes-version.ts";
 import { isFencing, isReporting, type OperatorMemory } from "./memory.ts";
 import { coveredNodes, owningConfig, reconcileSlots } from "./node-slots.ts";
@@ -174,6 +174,7 @@ function reportConfig(
     nodes: covered.length,
     agentsReady: agents.length,
     agentsArmed: armed.length,
+    deviceUUID: deviceOfAgents(config, snapshot),
     watchdogTimeoutSeconds: Math.floor(timing.watchdogMs / 1_000),
     boundSeconds: timing.msgwaitMs / 1_000,
   });

@@ -212,5 +212,7 @@ test("agents that have read the SBDConfig's UID in the header: its device is rea
   cluster.settle();
   assert.equal(deviceReady(cluster).status, "True");
   assert.match(deviceReady(cluster).message, /agents work on device 7f1d4c6e/);
+  const { status } = cluster.api.get("SBDConfig", "default") as { status?: object };
+  assert.deepEqual(Object(status).deviceUUID, "7f1d4c6e", "and the status names it");
   assert.equal(cluster.api.get("Job", JOB), null);
 });

@@ -157,7 +157,7 @@ function initArguments(
 }
 
 /** The device in whose header an agent has read this SBDConfig's UID; null where none has. */
-function deviceOfAgents(config: SBDConfig, { sbdNodes }: Snapshot): string | null {
+export function deviceOfAgents(config: SBDConfig, { sbdNodes }: Snapshot): string | null {
   const found = sbdNodes.find(
     ({ spec, status }) =>
       spec.configName === config.metadata.name &&
