@@ -45,6 +45,7 @@ export function startDiskWorker(devicePath: string, onReplaced: () => void): Dis
   let ids = 0;
   let closing = false;
   let shown = NOTHING_SHOWN;
+  let whyDead = "";
   let worker = start();
 
   function start(): Worker {
@@ -54,7 +55,9 @@ export function startDiskWorker(devicePath: string, onReplaced: () => void): Dis
       resourceLimits: { stackSizeMb: 1 },
     });
     started.on("message", (message: DiskWorkerMessage) => settle(message));
-    started.on("error", () => undefined);
+    started.on("error", (error) => {
+      whyDead = `: ${error instanceof Error ? error.message : String(error)}`;
+    });
     started.on("exit", () => replace(started));
     return started;
   }
@@ -62,8 +65,9 @@ export function startDiskWorker(devicePath: string, onReplaced: () => void): Dis
     if (closing || dead !== worker) {
       return;
     }
-    inFlight?.reject(new Error("the disk worker died"));
+    inFlight?.reject(new Error(`the disk worker died${whyDead}`));
     inFlight = null;
+    whyDead = "";
     shown = NOTHING_SHOWN;
     worker = start();
     onReplaced();
