@@ -231,7 +231,7 @@ async function gatherNode(
   );
   for (const [file, words] of [
     ["doctor.json", ["sbdctl", "doctor", "-o", "json"]],
-    ["watchdogs.json", ["sbdctl", "watchdog", "show", "--host-root", "/host", "-o", "json"]],
+    ["watchdogs.json", ["sbdctl", "watchdog", "show", "-o", "json"]],
     ["device.json", ["sbdctl", "device", "show", device, "-o", "json"]],
   ] as const) {
     const place = { namespace, pod: name, container: "sbd-agent" };

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 
 import { WATCHDOG_MS_MAX, WATCHDOG_MS_MIN } from "../timing/contract.ts";
 import { leafCommand, perform, type CommonOptions } from "./leaf-command.ts";
@@ -22,7 +22,11 @@ type TestFlags = CommonOptions & {
 };
 
 const TIMEOUT_SECONDS_DEFAULT = 15;
-const HOST_ROOT = "where the host's /proc, /sys, /etc and /dev are";
+/** In the agent's pod they have their values. */
+const hostRoot = (): Option =>
+  new Option("--host-root <path>", "where the host's /proc, /sys, /etc and /dev are")
+    .env("SBD_HOST_ROOT")
+    .default("/");
 
 /** `watchdog show` and `watchdog test`. */
 export function addWatchdogCommands(watchdog: Command): void {
@@ -33,13 +37,13 @@ export function addWatchdogCommands(watchdog: Command): void {
     "Reads sysfs and /proc only: no watchdog is opened, which would start it. A machine without one is no " +
       "failure. JSON: {watchdogTimeoutSeconds, watchdogs, stopOnReboot, sysrq}.",
   )
-    .option(
-      "--watchdog-timeout-seconds <n>",
-      "W to judge them by",
-      wholeNumber(WATCHDOG_MS_MIN / 1_000, WATCHDOG_MS_MAX / 1_000),
-      TIMEOUT_SECONDS_DEFAULT,
+    .addOption(
+      new Option("--watchdog-timeout-seconds <n>", "W to judge them by")
+        .env("SBD_WATCHDOG_TIMEOUT_SECONDS")
+        .argParser(wholeNumber(WATCHDOG_MS_MIN / 1_000, WATCHDOG_MS_MAX / 1_000))
+        .default(TIMEOUT_SECONDS_DEFAULT),
     )
-    .option("--host-root <path>", HOST_ROOT, "/")
+    .addOption(hostRoot())
     .action(async (flags: ShowFlags) => {
       await perform(flags, async (terminal) => showWatchdogs(flags, terminal));
     });
@@ -64,7 +68,7 @@ export function addWatchdogCommands(watchdog: Command): void {
     .option("--reset", "stop petting on purpose, so that this machine resets")
     .option("--device <path>", "with --reset: go on beating on this shared device")
     .option("--node-id <n>", "with --device: the slot of this node", wholeNumber(1, 255))
-    .option("--host-root <path>", HOST_ROOT, "/")
+    .addOption(hostRoot())
     .action(async (flags: TestFlags) => {
       const options = {
         watchdogPath: flags.watchdogPath,
