@@ -5,7 +5,7 @@
  * there are and where is the cluster's business.
  *
  * Modelled: Node registration and status, one container a pod, restart policies, termination messages,
- * readiness probes over HTTP, preStop sleep, graceful deletion, an image that is not there.
+ * readiness probes over HTTP, preStop sleep, graceful deletion, an image that is not there, logs.
  *
  * Not modelled: everything else, above all resource limits, image pulls, networks (a pod has an address
  * of 127.0.0.0/8, and is told to serve there: SBD_METRICS_ADDRESS), init containers, evictions.
@@ -30,6 +30,7 @@ import {
 } from "../../kube/resource-type.ts";
 import { createObject, deleteObject, patchObject } from "../../kube/write-objects.ts";
 import { Container } from "./container.ts";
+import { serveLogs, type ServingCertificate } from "./log-server.ts";
 import { planPod, PodWaits, type PodPlan } from "./pod-plan.ts";
 
 export type KubeletSettings = {
@@ -40,6 +41,8 @@ export type KubeletSettings = {
   readonly kubeconfig: string;
   /** Of the API server's certificate, for the pods. */
   readonly caFile: string;
+  /** What it shows the API server that asks for logs, at 127.0.0.1. */
+  readonly serving: ServingCertificate;
   readonly hostRoot: string;
   /** Files of its pods; on the filesystem of `imageRoot`. */
   readonly folder: string;
@@ -71,6 +74,7 @@ const access = await loadKubeConfig({ KUBECONFIG: settings.kubeconfig });
 const client: KubeClient = createKubeClient(access, `kubelet/${settings.nodeName}`);
 const clusterCA = readFileSync(settings.caFile, "utf8");
 const running = new Map<string, RunningPod>();
+const logPort = await serveLogs(settings.serving, (pod) => join(settings.folder, pod));
 let statusAtMs = -Infinity;
 
 for (;;) {
@@ -121,7 +125,14 @@ async function postNode(): Promise<void> {
     containerRuntimeVersion: "",
     kubeProxyVersion: "",
   };
-  const status = { capacity: size, allocatable: size, nodeInfo, conditions: [...others, ready] };
+  const status = {
+    capacity: size,
+    allocatable: size,
+    nodeInfo,
+    addresses: [{ type: "InternalIP", address: "127.0.0.1" }],
+    daemonEndpoints: { kubeletEndpoint: { Port: logPort } },
+    conditions: [...others, ready],
+  };
   await patchObject(
     client,
     NODES,
