@@ -7,5 +7,13 @@ export type ClusterScenario = {
   readonly name: string;
   /** A sentence about behaviour. */
   readonly sentence: string;
-  readonly run: (cluster: InstalledCluster, play: Play) => Promise<void>;
+  readonly run: (cluster: InstalledCluster, play: Play) => Promise<ClusterOutcome>;
 };
+
+/** What a course came to that ended as it was to. */
+export type ClusterOutcome = {
+  /** Kind of the proof of a node's death; null where nobody was to die. */
+  readonly evidence: string | null;
+};
+
+export const NOBODY_DIED: ClusterOutcome = { evidence: null };

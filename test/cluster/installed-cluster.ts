@@ -141,6 +141,17 @@ export class InstalledCluster {
     return textAt(pod, "spec", "nodeName");
   }
 
+  /** Node of the operator that leads. */
+  async leaderNode(): Promise<string> {
+    const options = ["-n", SYSTEM_NAMESPACE, "-o", "jsonpath={.spec.holderIdentity}"];
+    const holder = await this.real.kubectl.run(["get", "lease", "sbd-operator", ...options]);
+    const leader = this.#pods("sbd-operator").find(({ metadata }) =>
+      holder.startsWith(metadata.name ?? "-"),
+    );
+    if (leader === undefined) throw new Error(`No operator's pod holds the Lease: '${holder}'.`);
+    return textAt(leader, "spec", "nodeName");
+  }
+
   /** Nobody but these was reset since `sinceMs`. */
   judgeOthers(sinceMs: number, ...fallen: readonly string[]): void {
     for (const guest of this.real.machines.guests) {

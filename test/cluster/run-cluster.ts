@@ -24,9 +24,15 @@ import { nodeInitramfs } from "./node-initramfs.ts";
 import type { RealClusterParts } from "./real-cluster.ts";
 import { Rig } from "./rig.ts";
 import { testImage } from "./test-image.ts";
-import type { ClusterScenario } from "./cluster-scenario.ts";
-import { networkCut } from "./scenarios/network-cut.ts";
+import type { ClusterOutcome, ClusterScenario } from "./cluster-scenario.ts";
 import { agentsRestarted, apiAway } from "./scenarios/nobody-dies.ts";
+import {
+  diskAndNetworkLost,
+  kubeletStopped,
+  networkCut,
+  operatorLost,
+  powerCut,
+} from "./scenarios/node-lost.ts";
 import { rebootedInOrder } from "./scenarios/rebooted-in-order.ts";
 import { uninstall } from "./scenarios/uninstall.ts";
 
@@ -36,6 +42,10 @@ const SCENARIOS: readonly ClusterScenario[] = [
   rebootedInOrder,
   apiAway,
   agentsRestarted,
+  powerCut,
+  kubeletStopped,
+  diskAndNetworkLost,
+  operatorLost,
   uninstall,
 ];
 
@@ -144,7 +154,7 @@ async function play(
     if (options.timeline) console.log(line);
   });
   let reason: string | undefined;
-  const course = async (): Promise<void> => {
+  const course = async (): Promise<ClusterOutcome> => {
     let cluster = rig.installed;
     if (cluster === undefined) {
       cluster = await rig.start(parts);
@@ -153,10 +163,11 @@ async function play(
       await cluster.startWorkload(told);
     }
     await cluster.healthy(told);
-    await scenario.run(cluster, told);
+    return await scenario.run(cluster, told);
   };
+  let outcome: ClusterOutcome | undefined;
   try {
-    await bounded(course(), boundMs, `the end of ${scenario.name}`);
+    outcome = await bounded(course(), boundMs, `the end of ${scenario.name}`);
   } catch (error) {
     reason = error instanceof Error ? error.message : String(error);
   }
@@ -169,6 +180,17 @@ async function play(
   const verdict = reason === undefined ? "passed" : "failed";
   say(
     `${scenario.name}: ${verdict} in ${(tookMs / 1000).toFixed(1)} s${reason === undefined ? "" : `: ${reason}`}`,
+  );
+  console.log(
+    JSON.stringify({
+      scenario: scenario.name,
+      outcome: verdict,
+      evidence: outcome?.evidence ?? null,
+      kubernetes: binaries.version,
+      tookMs,
+      timesMs: Object.fromEntries(measured.map(({ what, ms }) => [what, ms])),
+      reason: reason ?? null,
+    }),
   );
   const { sentence: name } = scenario;
   return { number: place, name, verdict, tookMs, measured, findings, reason, kept };

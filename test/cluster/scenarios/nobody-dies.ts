@@ -1,5 +1,6 @@
 import { SYSTEM_NAMESPACE } from "../../../src/api/group.ts";
 import { monoMs } from "../../vm/monotonic.ts";
+import { NOBODY_DIED } from "../cluster-scenario.ts";
 import type { ClusterScenario } from "../cluster-scenario.ts";
 import { NODE_NAMES } from "../real-cluster.ts";
 
@@ -19,6 +20,7 @@ export const apiAway: ClusterScenario = {
     play.tell("kube-apiserver runs again");
     await cluster.healthy(play);
     cluster.judgeOthers(fromMs);
+    return NOBODY_DIED;
   },
 };
 
@@ -48,5 +50,6 @@ export const agentsRestarted: ClusterScenario = {
     play.tell("the DaemonSet is rolled out");
     await cluster.nobodyDies(play, fromMs, cluster.timing.msgwaitMs);
     await cluster.healthy(play);
+    return NOBODY_DIED;
   },
 };

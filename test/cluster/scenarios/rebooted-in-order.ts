@@ -1,6 +1,7 @@
 import { listAt, textAt } from "../../../src/kube/kube-object.ts";
 import { elapse } from "../../vm/bounded.ts";
 import { monoMs } from "../../vm/monotonic.ts";
+import { NOBODY_DIED } from "../cluster-scenario.ts";
 import type { ClusterScenario } from "../cluster-scenario.ts";
 import { NODE_NAMES } from "../real-cluster.ts";
 
@@ -33,5 +34,6 @@ export const rebootedInOrder: ClusterScenario = {
     );
     if (left.length > 0) throw new Error(`taints are left: ${left.join(", ")}`);
     play.measure("watched after that, and nobody was reset", monoMs() - boot.atMs);
+    return NOBODY_DIED;
   },
 };

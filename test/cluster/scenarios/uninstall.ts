@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { elapse } from "../../vm/bounded.ts";
 import { monoMs } from "../../vm/monotonic.ts";
+import { NOBODY_DIED } from "../cluster-scenario.ts";
 import type { ClusterScenario } from "../cluster-scenario.ts";
 
 const BOUND_MS = 600_000;
@@ -31,5 +32,6 @@ export const uninstall: ClusterScenario = {
     await elapse(cluster.timing.msgwaitMs);
     cluster.judgeOthers(fromMs);
     play.measure("uninstalled, and nobody was reset", monoMs() - fromMs);
+    return NOBODY_DIED;
   },
 };
