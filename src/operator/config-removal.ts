@@ -13,7 +13,7 @@ import { showConfig } from "./config-status.ts";
 import { isFencerPod } from "./fencer-deployment.ts";
 import { hasTaint } from "./kube-object.ts";
 import { isReporting, type OperatorMemory } from "./memory.ts";
-import { nodeNamed, nodeNameOf, type Moment, type Snapshot } from "./snapshot.ts";
+import { nodeNamed, nodeNameOf, slotsOfConfig, type Moment, type Snapshot } from "./snapshot.ts";
 import { firstOf } from "./status-text.ts";
 import { isAgentPod } from "./unarmed-nodes.ts";
 
@@ -47,7 +47,7 @@ export function removeConfig(
   if (!finalizers.includes(CONFIG_FINALIZER)) {
     return [];
   }
-  const slots = snapshot.sbdNodes.filter(({ spec }) => spec.configName === config.metadata.name);
+  const slots = slotsOfConfig(snapshot, config.metadata.name);
   const nodeNames = new Set(slots.map(({ spec }) => spec.nodeName));
   const requests = requestsFor(nodeNames, snapshot);
   if (requests.length > 0) {

@@ -13,7 +13,7 @@ import { judgeKubernetes } from "./kubernetes-version.ts";
 import { isFencing, isReporting, type OperatorMemory } from "./memory.ts";
 import { coveredNodes, owningConfig, reconcileSlots } from "./node-slots.ts";
 import { CONFIG_LABEL, ownerOf } from "./pod-parts.ts";
-import type { Moment, Snapshot } from "./snapshot.ts";
+import { slotsOfConfig, type Moment, type Snapshot } from "./snapshot.ts";
 import { unarmedNodes } from "./unarmed-nodes.ts";
 
 /** Where the operator runs. */
@@ -128,9 +128,8 @@ function reportConfig(
   const lost = covered.filter(
     ({ metadata }) => owningConfig(snapshot, metadata.name)?.metadata.name !== config.metadata.name,
   );
-  const agents = snapshot.sbdNodes.filter(
-    (node) =>
-      node.spec.configName === config.metadata.name && isReporting(memory, node, moment.nowMs),
+  const agents = slotsOfConfig(snapshot, config.metadata.name).filter((node) =>
+    isReporting(memory, node, moment.nowMs),
   );
   const armed = agents.filter(({ status }) => status.armed === true);
   const fencer = fencerNameOf(config.metadata.name);

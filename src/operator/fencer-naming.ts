@@ -5,7 +5,14 @@ import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import { boundMsOf } from "./contract-in-force.ts";
 import { hasJustReported, isFencing, isReporting, type OperatorMemory } from "./memory.ts";
-import { isGoing, isOpen, nodeNameOf, outcomeOf, type Snapshot } from "./snapshot.ts";
+import {
+  isGoing,
+  isOpen,
+  nodeNameOf,
+  outcomeOf,
+  slotsOfConfig,
+  type Snapshot,
+} from "./snapshot.ts";
 
 /** A fencer that reports nothing new for longer is replaced. */
 const NO_PROGRESS_AFTER_MS = 30_000;
@@ -23,9 +30,7 @@ export function hasFencingPlace(
   remediation: SBDRemediation,
   nowMs: number,
 ): boolean {
-  const nodesOnDevice = snapshot.sbdNodes.filter(
-    ({ spec }) => spec.configName === config.metadata.name,
-  );
+  const nodesOnDevice = slotsOfConfig(snapshot, config.metadata.name);
   const most =
     config.spec.maxConcurrentFencing ?? Math.max(1, Math.ceil(nodesOnDevice.length / 2) - 1);
   const onDevice = new Set(nodesOnDevice.map(({ spec }) => spec.nodeName));
@@ -118,9 +123,8 @@ export function candidatesFor(
       )
       .map((other) => nodeNameOf(other)),
   );
-  const able = snapshot.sbdNodes.filter(
+  const able = slotsOfConfig(snapshot, config.metadata.name).filter(
     (node) =>
-      node.spec.configName === config.metadata.name &&
       node.spec.nodeName !== nodeNameOf(remediation) &&
       !condemned.has(node.spec.nodeName) &&
       !isGoing(node, snapshot) &&

@@ -12,6 +12,8 @@ import {
   isGoing,
   nodeNamed,
   nodeNameOf,
+  oncePerSnapshot,
+  slotsOfConfig,
   slotsOfNode,
   type Moment,
   type Snapshot,
@@ -36,13 +38,19 @@ export function coveredNodes(config: SBDConfig, snapshot: Snapshot): readonly Ku
  * The config a node belongs to: the oldest that covers it. One node, one watchdog, one config.
  */
 export function owningConfig(snapshot: Snapshot, nodeName: string): SBDConfig | null {
-  const covering = snapshot.configs.filter(
-    (config) =>
-      config.metadata.deletionTimestamp === undefined &&
-      coveredNodes(config, snapshot).some(({ metadata }) => metadata.name === nodeName),
-  );
-  return covering.toSorted(byAge)[0] ?? null;
+  return owningConfigs(snapshot).get(nodeName) ?? null;
 }
+
+const owningConfigs = oncePerSnapshot((snapshot) => {
+  const owners = new Map<string, SBDConfig>();
+  const staying = snapshot.configs.filter(
+    ({ metadata }) => metadata.deletionTimestamp === undefined,
+  );
+  for (const config of staying.toSorted(byAge).toReversed()) {
+    for (const { metadata } of coveredNodes(config, snapshot)) owners.set(metadata.name, config);
+  }
+  return owners;
+});
 
 /** Oldest first. */
 export function byAge(a: SBDConfig, b: SBDConfig): number {
@@ -62,7 +70,7 @@ export function reconcileSlots(
   memory: OperatorMemory,
   moment: Moment,
 ): readonly Action[] {
-  const own = snapshot.sbdNodes.filter(({ spec }) => spec.configName === config.metadata.name);
+  const own = slotsOfConfig(snapshot, config.metadata.name);
   return [
     ...giveSlots(config, snapshot, own),
     ...removeSecondSlots(own),
@@ -104,17 +112,15 @@ function giveSlots(config: SBDConfig, snapshot: Snapshot, own: readonly SBDNode[
 }
 
 function removeSecondSlots(own: readonly SBDNode[]): Action[] {
+  const lowest = new Map<string, number>();
+  for (const { metadata, spec } of own) {
+    if (metadata.deletionTimestamp === undefined) {
+      lowest.set(spec.nodeName, Math.min(spec.nodeID, lowest.get(spec.nodeName) ?? Infinity));
+    }
+  }
   return own
-    .filter(
-      (node) =>
-        node.metadata.deletionTimestamp === undefined &&
-        own.some(
-          (other) =>
-            other.metadata.deletionTimestamp === undefined &&
-            other.spec.nodeName === node.spec.nodeName &&
-            other.spec.nodeID < node.spec.nodeID,
-        ),
-    )
+    .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+    .filter(({ spec }) => (lowest.get(spec.nodeName) ?? spec.nodeID) < spec.nodeID)
     .map((node): Action => ({ type: "delete-sbd-node", target: targetOf(node) }));
 }
 

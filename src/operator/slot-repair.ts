@@ -2,7 +2,7 @@ import type { SBDNode } from "../api/sbd-node.ts";
 import type { Action } from "./action.ts";
 import { isReporting, type OperatorMemory } from "./memory.ts";
 import { orderSlotWork } from "./slot-task.ts";
-import { isGoing, nodeNameOf, type Moment, type Snapshot } from "./snapshot.ts";
+import { isGoing, nodeNameOf, slotsOfConfig, type Moment, type Snapshot } from "./snapshot.ts";
 
 /**
  * Has the fence slots that their own agents cannot read repaired by other agents of the device. Not
@@ -24,8 +24,8 @@ export function repairSlots(
     ) {
       return [];
     }
-    const others = snapshot.sbdNodes.filter(
-      (node) => node !== slot && node.spec.configName === configName && !isGoing(node, snapshot),
+    const others = slotsOfConfig(snapshot, configName).filter(
+      (node) => node !== slot && !isGoing(node, snapshot),
     );
     const healthy = others.filter((node) => isReporting(memory, node, nowMs));
     const candidates = healthy.length > 0 ? healthy : fellowsOf(slot, others);

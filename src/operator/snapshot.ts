@@ -43,8 +43,31 @@ export type Moment = {
   readonly wall: string;
 };
 
+/**
+ * Works something out once a snapshot. A look asks for each of hundreds of nodes which slot it has and who
+ * covers it: searched for each time, that is the square of their number.
+ */
+export function oncePerSnapshot<T>(workOut: (snapshot: Snapshot) => T): (snapshot: Snapshot) => T {
+  const known = new WeakMap<Snapshot, { readonly result: T }>();
+  return (snapshot) => {
+    const found = known.get(snapshot) ?? { result: workOut(snapshot) };
+    known.set(snapshot, found);
+    return found.result;
+  };
+}
+
+const nodesByName = oncePerSnapshot(
+  ({ nodes }) => new Map(nodes.toReversed().map((node) => [node.metadata.name, node])),
+);
+const slotsByNode = oncePerSnapshot(({ sbdNodes }) =>
+  Map.groupBy(sbdNodes, ({ spec }) => spec.nodeName),
+);
+const slotsByConfig = oncePerSnapshot(({ sbdNodes }) =>
+  Map.groupBy(sbdNodes, ({ spec }) => spec.configName),
+);
+
 export function nodeNamed(snapshot: Snapshot, name: string): KubeNode | null {
-  return snapshot.nodes.find((node) => node.metadata.name === name) ?? null;
+  return nodesByName(snapshot).get(name) ?? null;
 }
 
 export function configNamed(snapshot: Snapshot, name: string): SBDConfig | null {
@@ -52,7 +75,11 @@ export function configNamed(snapshot: Snapshot, name: string): SBDConfig | null 
 }
 
 export function slotsOfNode(snapshot: Snapshot, nodeName: string): readonly SBDNode[] {
-  return snapshot.sbdNodes.filter(({ spec }) => spec.nodeName === nodeName);
+  return slotsByNode(snapshot).get(nodeName) ?? [];
+}
+
+export function slotsOfConfig(snapshot: Snapshot, configName: string): readonly SBDNode[] {
+  return slotsByConfig(snapshot).get(configName) ?? [];
 }
 
 /** Its agent has left in order or never came, or its slot is being given back. */

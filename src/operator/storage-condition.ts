@@ -18,9 +18,10 @@ export function reconcileStorageConditions(
   memory: OperatorMemory,
   moment: Moment,
 ): readonly Action[] {
+  const votes = countVotes(snapshot, memory, moment.nowMs);
   return snapshot.nodes.flatMap((node): Action[] => {
     const known = node.status?.conditions?.find(({ type }) => type === STORAGE_UNHEALTHY_CONDITION);
-    const wanted = wantedFor(node, known, snapshot, memory, moment.nowMs);
+    const wanted = wantedFor(node, known, snapshot, votes);
     if (
       wanted === "as-it-is" ||
       (wanted === "none"
@@ -55,8 +56,7 @@ function wantedFor(
   node: KubeNode,
   known: KubeNodeCondition | undefined,
   snapshot: Snapshot,
-  memory: OperatorMemory,
-  nowMs: number,
+  votes: Votes,
 ): Wanted | "none" | "as-it-is" {
   const [sbdNode] = slotsOfNode(snapshot, node.metadata.name);
   if (sbdNode === undefined || owningConfig(snapshot, node.metadata.name) === null) {
@@ -65,7 +65,7 @@ function wantedFor(
   if (isAbsentOnPurpose(sbdNode, snapshot)) {
     return known?.status === "True" ? "none" : "as-it-is";
   }
-  return judge(sbdNode, snapshot, memory, nowMs) ?? "as-it-is";
+  return judge(sbdNode, votes) ?? "as-it-is";
 }
 
 type Wanted = {
@@ -74,29 +74,49 @@ type Wanted = {
   readonly message: string;
 };
 
-function judge(
-  sbdNode: SBDNode,
-  snapshot: Snapshot,
-  memory: OperatorMemory,
-  nowMs: number,
-): Wanted | null {
-  const peers = snapshot.sbdNodes.filter(
-    (peer) =>
-      peer !== sbdNode &&
-      peer.spec.configName === sbdNode.spec.configName &&
-      isReporting(memory, peer, nowMs),
-  );
-  const missedBy = peers.filter((peer) =>
-    peer.status.unhealthyPeers?.some(({ nodeID }) => nodeID === sbdNode.spec.nodeID),
-  );
-  if (missedBy.length > 0 && missedBy.length === peers.length) {
+/** What the agents that report say of each other. */
+type Votes = {
+  readonly reporting: ReadonlySet<SBDNode>;
+  /** How many of them there are, by SBDConfig. */
+  readonly voters: ReadonlyMap<string, number>;
+  /** How many others of them miss a slot, by `slotOf`. */
+  readonly missing: ReadonlyMap<string, number>;
+};
+
+function countVotes({ sbdNodes }: Snapshot, memory: OperatorMemory, nowMs: number): Votes {
+  const reporting = new Set(sbdNodes.filter((node) => isReporting(memory, node, nowMs)));
+  const voters = new Map<string, number>();
+  const missing = new Map<string, number>();
+  for (const { spec, status } of reporting) {
+    const { configName, nodeID: ownID } = spec;
+    voters.set(configName, (voters.get(configName) ?? 0) + 1);
+    const missed = new Set(status.unhealthyPeers?.map(({ nodeID }) => nodeID));
+    missed.delete(ownID);
+    for (const nodeID of missed) {
+      const slot = slotOf(configName, nodeID);
+      missing.set(slot, (missing.get(slot) ?? 0) + 1);
+    }
+  }
+  return { reporting, voters, missing };
+}
+
+function slotOf(configName: string, nodeID: number): string {
+  return `${configName} ${nodeID}`;
+}
+
+function judge(sbdNode: SBDNode, { reporting, voters, missing }: Votes): Wanted | null {
+  const { configName, nodeID } = sbdNode.spec;
+  const reports = reporting.has(sbdNode);
+  const peers = (voters.get(configName) ?? 0) - (reports ? 1 : 0);
+  const missedBy = missing.get(slotOf(configName, nodeID)) ?? 0;
+  if (missedBy > 0 && missedBy === peers) {
     return {
       status: "True",
       reason: "HeartbeatTimeout",
-      message: `${missedBy.length} agent(s) no longer see its heartbeat move`,
+      message: `${missedBy} agent(s) no longer see its heartbeat move`,
     };
   }
-  if (isReporting(memory, sbdNode, nowMs) && missedBy.length === 0) {
+  if (reports && missedBy === 0) {
     return { status: "False", reason: "HeartbeatMoving", message: "its agent has good passes" };
   }
   return null;

@@ -6,8 +6,9 @@ import { isReporting, type OperatorMemory } from "./memory.ts";
 import { whyPodWaits } from "./pod-trouble.ts";
 import { CONFIG_LABEL } from "./pod-parts.ts";
 import { firstOf } from "./status-text.ts";
-import { slotsOfNode, type Snapshot } from "./snapshot.ts";
+import { oncePerSnapshot, slotsOfConfig, slotsOfNode, type Snapshot } from "./snapshot.ts";
 
+const AGENT_APP = "sbd-agent";
 const REASON_LENGTH_MAX = 300;
 
 /** The covered nodes that are not armed, each with its reason, for a status; empty where all are. */
@@ -37,8 +38,13 @@ export function unarmedNodes(
 
 /** Whether a pod is an agent of the DaemonSet of a config. */
 export function isAgentPod({ metadata: { labels } }: KubePod, configName: string): boolean {
-  return labels?.["app"] === "sbd-agent" && labels[CONFIG_LABEL] === configName;
+  return labels?.["app"] === AGENT_APP && labels[CONFIG_LABEL] === configName;
 }
+
+/** Few of thousands. */
+const agentPods = oncePerSnapshot(({ pods }) =>
+  pods.filter(({ metadata: { labels } }) => labels?.["app"] === AGENT_APP),
+);
 
 function whyAgentIsUnarmed({ status }: SBDNode): string {
   return status.message ?? "its agent has not armed its watchdog yet";
@@ -50,10 +56,10 @@ function whyAgentIsAway(
   slot: SBDNode | undefined,
   snapshot: Snapshot,
 ): string {
-  const pods = snapshot.pods.filter(
+  const pods = agentPods(snapshot).filter(
     (pod) => pod.spec?.nodeName === nodeName && isAgentPod(pod, config.metadata.name),
   );
-  const slots = snapshot.sbdNodes.filter(({ spec }) => spec.configName === config.metadata.name);
+  const slots = slotsOfConfig(snapshot, config.metadata.name);
   if (slot === undefined && slots.length >= SBD_MAX_NODES) {
     return `no slot is free: a device has ${SBD_MAX_NODES}`;
   }

@@ -5,7 +5,7 @@ import { SBD_REMEDIATION, parseSBDRemediation } from "../../api/sbd-remediation.
 import type { InvalidObjectError } from "../../api/invalid-object-error.ts";
 import type { KubeClient } from "../../kube/kube-client.ts";
 import type { KubeObject } from "../../kube/kube-object.ts";
-import { parseOnce } from "../../kube/parse-once.ts";
+import { parseEachOnce } from "../../kube/parse-once.ts";
 import {
   resourceCache,
   type ResourceCache,
@@ -92,9 +92,9 @@ export function snapshotSource(client: KubeClient, options: SnapshotSourceOption
     deployments,
     leases,
   ];
-  const readConfig = reader(parseSBDConfig, log);
-  const readSbdNode = reader(parseSBDNode, log);
-  const readRemediation = reader(parseSBDRemediation, log);
+  const readConfigs = reader(parseSBDConfig, log);
+  const readSbdNodes = reader(parseSBDNode, log);
+  const readRemediations = reader(parseSBDRemediation, log);
 
   return {
     current() {
@@ -102,9 +102,9 @@ export function snapshotSource(client: KubeClient, options: SnapshotSourceOption
         return null;
       }
       return {
-        configs: configs.snapshot().flatMap(readConfig),
-        sbdNodes: sbdNodes.snapshot().flatMap(readSbdNode),
-        remediations: remediations.snapshot().flatMap(readRemediation),
+        configs: readConfigs(configs.snapshot()),
+        sbdNodes: readSbdNodes(sbdNodes.snapshot()),
+        remediations: readRemediations(remediations.snapshot()),
         nodes: nodes.snapshot() as unknown as readonly KubeNode[],
         pods: pods.snapshot() as unknown as readonly KubePod[],
         volumeAttachments:
@@ -137,8 +137,8 @@ function reader<T>(
     | { readonly ok: true; readonly value: T }
     | { readonly ok: false; readonly error: InvalidObjectError },
   log: SnapshotSourceOptions["log"],
-): (object: KubeObject) => readonly T[] {
-  return parseOnce((object) => {
+): (objects: readonly KubeObject[]) => readonly T[] {
+  return parseEachOnce((object) => {
     const parsed = parse(object);
     if (parsed.ok) {
       return [parsed.value];
