@@ -5,7 +5,7 @@ import { SBD_NODE } from "../../src/api/sbd-node.ts";
 import { SBD_REMEDIATION } from "../../src/api/sbd-remediation.ts";
 import { fieldAt, listAt, textAt } from "../../src/kube/kube-object.ts";
 import type { KubeObject } from "../../src/kube/kube-object.ts";
-import { JOBS, NODES, PODS } from "../../src/kube/resource-type.ts";
+import { NODES, PODS } from "../../src/kube/resource-type.ts";
 import { deriveTiming, msgwaitArithmetic } from "../../src/timing/contract.ts";
 import type { Timing } from "../../src/timing/contract.ts";
 import { elapse } from "../vm/bounded.ts";
@@ -69,12 +69,10 @@ export class InstalledCluster {
       remediationTemplate(),
     );
     play.tell(`claim, SBDConfig and template are there; ${msgwaitArithmetic(this.timing)}`);
-    await chronicle.until("the Job that initialises the device", STEP_BOUND_MS, () =>
-      chronicle.all(JOBS.kind).some((job) => fieldAt(job, "status", "succeeded") === 1)
-        ? true
-        : undefined,
+    await chronicle.until("the device to be initialised", STEP_BOUND_MS, () =>
+      conditionOf(this.config(), "DeviceReady") === "True" ? true : undefined,
     );
-    play.tell("the Job has initialised the device");
+    play.tell("the device is initialised");
     await this.armed(play, NODE_NAMES);
     await chronicle.until("the SBDConfig to be Ready", STEP_BOUND_MS, () =>
       conditionOf(this.config(), "Ready") === "True" ? true : undefined,
