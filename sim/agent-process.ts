@@ -177,10 +177,21 @@ export class AgentProcess {
       stepped: (before, after) => {
         coverage.agentStepped(before, after);
         invariants.agentStepped(this, before, after);
+        if (after.life.kind === "latched" && before.life.kind !== "latched") {
+          this.#killLatched();
+        }
       },
       before: () => this.#countDown(),
       fencerStepped: (step) => this.#fencerStepped(step),
     };
+  }
+
+  #killLatched(): void {
+    const { machine } = this.boot;
+    if (machine.killLatchedAfterMs !== null) {
+      this.world.timeline.after(machine.killLatchedAfterMs, () => this.kill());
+      machine.killLatchedAfterMs = null;
+    }
   }
 
   #countDown(): void {

@@ -155,6 +155,9 @@ function injectIntoMachine(world: World, machine: Machine, fault: Fault): void {
         agent?.kill();
       }
       return;
+    case "agent-kill-latched":
+      machine.killLatchedAfterMs = detail;
+      return;
     case "agent-kill-loop":
       return killAgain(world, machine, untilMs, detail);
     case "agent-away":

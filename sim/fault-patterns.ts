@@ -22,12 +22,15 @@ import type { Schedule } from "./schedule.ts";
  * - `stale-clear`     the clearing for one request lands late, when another waits by its message
  * - `blind-fencer`    so, and whoever waits by it cannot read the device meanwhile
  * - `isolated-return` dies for want of storage, comes back without network, and gets that back after M
+ * - `isolated-at-m`   reboots into a boot without storage or network, is ordered dead, and gets its network
+ *                     back just as M is over
  * - `unheard-order`   messages to it are lost, torn or late, and then its storage goes
  * - `slow-pass`       a pass that takes almost T, and then its storage goes
  * - `overwritten`     ordered dead in the middle of a slow pass, and then its storage goes
  * - `split-alone`     writes into a cache from a start on that has seen nobody move (outside the claim,
  *                     and caught all the same)
  * - `stubborn`        ordered dead, acknowledges, and only its watchdog can kill it
+ * - `closing-pet`     so, and its process is killed just before the watchdog fires, which pets it
  * - `wiped-order`     its agent starts while it is to die, and its storage goes right after
  * - `lost-list`       its agent has left, a request comes and goes, and the API answers too late to clear by
  * - `late-order`      the message to it hangs on its way, and its request is deleted meanwhile
@@ -163,6 +166,16 @@ const PATTERNS = {
       ]),
     ];
   },
+  "isolated-at-m": ({ random, msgwaitMs }: Draw): Step[] => {
+    const orderedMs = random.between(4_000, 35_000);
+    const healedMs = orderedMs + msgwaitMs + random.between(-3_000, 7_000);
+    return [
+      [0, "path-eio", healedMs + msgwaitMs],
+      [0, "network-cut", healedMs],
+      [1, "reset"],
+      [orderedMs, "request"],
+    ];
+  },
   "isolated-return": ({ random, schedule, msgwaitMs }: Draw): Step[] => {
     const orderedMs =
       schedule.timeoutMs + schedule.watchdogMs * 2 + random.between(60_000, 200_000);
@@ -224,6 +237,14 @@ const PATTERNS = {
       [killedMs, "agent-kill", 0, 0],
       [killedMs + schedule.watchdogMs * random.between(0.1, 0.5), "agent-kill", 0, 0],
       [killedMs + random.between(0, 1) * schedule.watchdogMs, "request-deleted"],
+    ];
+  },
+  "closing-pet": ({ random, schedule }: Draw): Step[] => {
+    const killedAfterMs = random.pick([4_500, 11_000, schedule.watchdogMs]) * random.next();
+    return [
+      [0, "sysrq-broken"],
+      [0, "agent-kill-latched", 0, Math.round(killedAfterMs)],
+      [0, "request"],
     ];
   },
   "wiped-order": ({ random, schedule, msgwaitMs }: Draw): Step[] => {

@@ -45,6 +45,7 @@ export const FAULTS = {
   "go-message": inside("a Go fencer orders the node dead, naming no boot"),
   "agent-kill": inside("the agent dies before its n-th next effect; 0 = at once", "effects"),
   "agent-kill-loop": inside("the agent dies every so many ms", "ms"),
+  "agent-kill-latched": inside("the agent dies so many ms after it has latched", "ms"),
   "agent-away": inside("the agent dies and is not started again for as long"),
   "agent-stall": inside("the agent's JavaScript gets no event; its petter goes on"),
   "agent-stop": inside(

@@ -15,6 +15,7 @@ export type ScheduleWishes = {
   readonly promise?: SchedulePromise;
   /** Agents start a pass each p, as in production, so that bounds are met to the second. */
   readonly passes?: "each-p";
+  readonly hardware?: Schedule["hardware"];
   readonly onStorageLoss?: Schedule["onStorageLoss"];
   readonly startupTaint?: boolean;
   readonly misconfigured?: Schedule["misconfigured"];
@@ -71,7 +72,7 @@ export function generateSchedule(seed: number, wishes: ScheduleWishes): Schedule
     passMs:
       random.chance(0.1) || wishes.passes === "each-p" ? passIntervalMs : Math.round(timeoutMs / 9),
     twoLeaders: random.chance(0.3),
-    hardware: "varied",
+    hardware: wishes.hardware ?? "varied",
     stormMs,
     calmMs: 60_000 + msgwaitMs * 8 + BOOT_MS_MAX + 120_000 + msgwaitMs * 2,
     promise,
@@ -281,6 +282,7 @@ const MOMENTARY: ReadonlySet<FaultKind> = new Set<FaultKind>([
   "garbage-fence",
   "go-message",
   "agent-kill",
+  "agent-kill-latched",
   "worker-died",
   "slot-move",
   "sysrq-broken",
@@ -340,6 +342,8 @@ function chooseDetail(
       );
     case "agent-kill":
       return random.pick([0, random.whole(1, 6), random.whole(1, 20)]);
+    case "agent-kill-latched":
+      return Math.round(random.pick([random.between(0, 5_000), random.next() * watchdogMs]));
     case "agent-kill-loop":
       return Math.round(1_000 + watchdogMs * random.between(0.1, 0.95));
     case "agent-stop":

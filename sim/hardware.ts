@@ -39,7 +39,7 @@ export function chooseHardware(random: Random, schedule: Schedule): Hardware {
   }
   return {
     clockRate: 1 + random.pick([-1, 1, random.between(-1, 1)]) * CLOCK_PPM * 1e-6,
-    watchdog: random.chance(0.04) ? null : chooseWatchdog(random),
+    watchdog: random.chance(0.04) ? null : chooseWatchdog(random, schedule.hardware === "coarse"),
     sysrqWorks: random.chance(0.5),
     bootMs: Math.round(random.pick([3_000, random.between(5_000, 60_000), 180_000])),
     detectOnly: random.chance(0.02),
@@ -62,7 +62,7 @@ function plainHardware(): Hardware {
   };
 }
 
-function chooseWatchdog(random: Random): WatchdogHardware {
+function chooseWatchdog(random: Random, isCoarse: boolean): WatchdogHardware {
   const known = random.pick([
     driver("i6300esb", "i6300ESB timer", 1),
     driver("softdog", "Software Watchdog", 1.12),
@@ -73,7 +73,7 @@ function chooseWatchdog(random: Random): WatchdogHardware {
     // Mostly at its worst, as late as it may be.
     trueFactor: known.trueFactor * (random.chance(0.8) ? 1 : random.between(0.9, 1)),
     facts: { ...known.facts, nowayout: random.chance(0.25) },
-    roundsToSeconds: random.chance(0.05) ? random.pick([5, 10]) : 1,
+    roundsToSeconds: random.chance(isCoarse ? 1 : 0.1) ? random.pick([5, 10]) : 1,
     stuckAtSeconds: random.chance(0.03) ? 60 : null,
   };
 }

@@ -27,6 +27,8 @@ export class Machine {
   agentCutUntilMs = 0;
   kubeletCutUntilMs = 0;
   agentAwayUntilMs = 0;
+  /** The next agent of it that latches dies so long after it; null = of itself. */
+  killLatchedAfterMs: number | null = null;
   /** Data I/O of a boot that ends goes on until then: outside the claim. */
   queuedIoUntilMs = 0;
   #offUntilMs = 0;

@@ -19,8 +19,8 @@ export type Schedule = {
   readonly passMs: number;
   /** Both operator processes believe that they lead. */
   readonly twoLeaders: boolean;
-  /** Node hardware: what the seed gives, or all alike. */
-  readonly hardware: "varied" | "plain";
+  /** Node hardware: what the seed gives, the same with watchdogs that round their timeout up, or all alike. */
+  readonly hardware: "varied" | "coarse" | "plain";
   /** Until here faults strike. */
   readonly stormMs: number;
   /** After it nothing strikes any more, and everything must come to an end. */

@@ -53,8 +53,13 @@ export const MUTANTS: readonly Mutant[] = [
         find: "    : 2 * inForceMs + slackFor(2 * inForceMs);",
         replace: "    : inForceMs;",
       },
+      {
+        file: `${TIMING}/contract.ts`,
+        find: "acknowledgedWaitMs: 2 * watchdogMs + slackMs,",
+        replace: "acknowledgedWaitMs: watchdogMs,",
+      },
     ],
-    hint: { pattern: "stubborn", promise: "rough" },
+    hint: { pattern: "closing-pet", hardware: "coarse", promise: "rough" },
   },
   {
     name: "watchdog-before-the-first-good-pass",
@@ -91,7 +96,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "effectiveWatchdogMs(reportedSeconds, 1)",
       },
     ],
-    hint: { pattern: "stubborn", promise: "rough" },
+    hint: { pattern: "closing-pet", hardware: "coarse", promise: "rough" },
   },
   {
     name: "acknowledged-before-the-watchdog-is-shortened",
@@ -785,7 +790,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'remediationStrategy !== "ResourceDeletion" ? [] : taintForFencing',
       },
     ],
-    hint: { pattern: "isolated-return", promise: "rough" },
+    hint: { pattern: "isolated-at-m", promise: "rough" },
   },
   {
     name: "told-boot-needs-no-taint",
