@@ -428,6 +428,17 @@ describe("for an SBDConfig", () => {
     "json",
   ];
 
+  test("a UID that a kubectl which failed has left empty is exit 2, and nothing is written", async (context) => {
+    const path = fileDevice();
+    const before = fs.readFileSync(path);
+    for (const args of [forConfig(""), forConfig(CONFIG, "")]) {
+      const { code, stdout } = await sbdctl(context, ["device", "init", path, ...args]);
+      assert.equal(code, 2);
+      assert.match(JSON.parse(stdout).error.message, /It must be a UID/);
+    }
+    assert.deepEqual(fs.readFileSync(path), before);
+  });
+
   test("a blank device gets its UIDs and those of the cluster, and is left as it is ever after", async (context) => {
     const path = fileDevice();
     const result = join(temporaryDirectory(), "result");

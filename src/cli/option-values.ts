@@ -30,6 +30,14 @@ export function bootID(text: string): string {
   throw new InvalidArgumentError("It must be a boot ID, 8-4-4-4-12 lower-case hex digits.");
 }
 
+/** For a commander option: the UID of an object. An empty one is what a kubectl that failed has printed. */
+export function objectUID(text: string): string {
+  if (UID.test(text)) {
+    return text;
+  }
+  throw new InvalidArgumentError("It must be a UID, 8-4-4-4-12 lower-case hex digits.");
+}
+
 /** For a commander option: `namespace/name`. */
 export function namespacedName(text: string): string {
   if (/^[^/]+\/[^/]+$/.test(text)) {
@@ -55,10 +63,5 @@ export function clusterOption(): Option {
       "would reach, if it answers)",
   )
     .env("SBD_CLUSTER_UID")
-    .argParser((text: string) => {
-      if (UID.test(text)) {
-        return text;
-      }
-      throw new InvalidArgumentError("It must be a UID, 8-4-4-4-12 lower-case hex digits.");
-    });
+    .argParser(objectUID);
 }

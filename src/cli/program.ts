@@ -14,7 +14,13 @@ import type { ClusterClaim } from "./device-refusals.ts";
 import { withResultFile } from "./result-file.ts";
 import { showDevice } from "./device-show.ts";
 import { leafCommand, perform, type CommonOptions } from "./leaf-command.ts";
-import { clusterOption, positiveSeconds, uidList, wholeNumber } from "./option-values.ts";
+import {
+  clusterOption,
+  positiveSeconds,
+  objectUID,
+  uidList,
+  wholeNumber,
+} from "./option-values.ts";
 import { addShellCommands } from "./shell-commands.ts";
 import { addViewCommands } from "./view-commands.ts";
 import { addWatchdogCommands } from "./watchdog-commands.ts";
@@ -102,8 +108,8 @@ function addInit(device: Command): void {
     .option("--force", "write over whatever is there; says what that is and asks for PATH")
     .option("--yes", "ask nothing: a program has made sure of it")
     .option("--local-storage", "no other machine needs to see it: for demonstrations and tests")
-    .option("--config-uid <uid>", "UID of the SBDConfig it is for; with --cluster-uid")
-    .option("--cluster-uid <uid>", "UID of that cluster's namespace kube-system")
+    .option("--config-uid <uid>", "UID of the SBDConfig it is for; with --cluster-uid", objectUID)
+    .option("--cluster-uid <uid>", "UID of that cluster's namespace kube-system", objectUID)
     .option(
       "--living-config-uids <uids>",
       "UIDs of the cluster's other SBDConfigs, with commas, or 'none': the still device of one that is " +
