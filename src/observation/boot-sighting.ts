@@ -74,7 +74,7 @@ export function sightBoot(
     moved: moved ? { fromMs: known.shownMs, toMs: read.endedMs } : (known?.moved ?? null),
     witnessed:
       known?.record.startID === record.startID
-        ? [...new Set([...known.witnessed, ...record.moving])]
+        ? union(known.witnessed, record.moving)
         : record.moving,
     bootMinMs: Math.max(known?.bootMinMs ?? -Infinity, earliestBoot(record, previous)),
     bootMaxMs: Math.min(
@@ -83,6 +83,13 @@ export function sightBoot(
     ),
     acknowledgement: known?.acknowledgement ?? acknowledgementIn(record, read, previous),
   };
+}
+
+/** A peer nearly always lists what it has listed: then it is the same array, and nothing is made. */
+function union(known: readonly number[], more: readonly number[]): readonly number[] {
+  return more.every((nodeID, index) => known[index] === nodeID)
+    ? known
+    : [...new Set([...known, ...more])];
 }
 
 /** The same write of the same agent start. */

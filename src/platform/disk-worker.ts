@@ -87,11 +87,11 @@ function readPass(on: SlotDevice, nodeID: number): DeviceReply["read-pass"] {
 }
 
 function readRegions(on: SlotDevice): RegionChanges {
-  const beforeHeartbeats = now();
+  const beforeHeartbeats = hostClock.bothMs();
   const heartbeats = on.readHeartbeats();
-  const between = now();
+  const between = hostClock.bothMs();
   const fences = on.readFences();
-  const fencesTimes = around(between, now());
+  const fencesTimes = around(between, hostClock.bothMs());
   const changes = {
     heartbeats: changesBetween(told.heartbeats, heartbeats),
     fences: changesBetween(told.fences, fences),
@@ -119,11 +119,7 @@ function replaceFence(
     : { replaced: false, readBack: found, endedRawMs: hostClock.rawMs() };
 }
 
-type Instant = { readonly livedMs: number; readonly rawMs: number };
-
-function now(): Instant {
-  return { livedMs: hostClock.livedMs(), rawMs: hostClock.rawMs() };
-}
+type Instant = ReturnType<typeof hostClock.bothMs>;
 
 function around(started: Instant, ended: Instant): DualTimes {
   return {

@@ -39,7 +39,7 @@ export type SlotDevice = {
 export function openSlotDevice(path: string): SlotDevice {
   const shared = openSharedDevice(path);
   let strideBytes = strideFor(shared.logicalBlockBytes);
-  const heartbeats = new SlotMemory(decodeHeartbeatSlot);
+  const heartbeats = new SlotMemory(sharingMoving());
   const fences = new SlotMemory(decodeFenceSlot);
   /** A header, or none at all, has said where slots are; a damaged one has not. */
   let knowsStride = false;
@@ -100,5 +100,24 @@ export function openSlotDevice(path: string): SlotDevice {
     writeFence: (record) =>
       write("fence", record.targetNodeID, encodeFenceRecord(record, strideBytes)),
     close: () => shared.close(),
+  };
+}
+
+/**
+ * Peers that are well list the same nodes as moving. One list stands for all of them: a message to another
+ * thread then carries it once, not once a slot.
+ */
+function sharingMoving(): typeof decodeHeartbeatSlot {
+  let last: readonly number[] = [];
+  return (bytes, nodeID) => {
+    const slot = decodeHeartbeatSlot(bytes, nodeID);
+    if (slot.kind !== "heartbeat") {
+      return slot;
+    }
+    const { moving } = slot.record;
+    const isSame =
+      moving.length === last.length && moving.every((each, index) => each === last[index]);
+    if (!isSame) last = moving;
+    return isSame ? { ...slot, record: { ...slot.record, moving: last } } : slot;
   };
 }
