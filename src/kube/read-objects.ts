@@ -22,6 +22,8 @@ export type ListOptions = RequestLimits & {
   readonly fieldSelector?: string;
   /** What of each object is kept, where not all of it: its metadata must be. */
   readonly keep?: (object: KubeObject) => KubeObject;
+  /** `PAGE_OBJECTS` where left out. */
+  readonly pageObjects?: number;
 };
 
 /** Objects an answer: a list of thousands of pods, taken whole, is tens of megabytes of text. */
@@ -57,9 +59,16 @@ export async function getObject(
 export async function listObjects(
   client: KubeClient,
   type: ResourceType,
-  { namespace, labelSelector, fieldSelector, keep = whole, ...limits }: ListOptions = {},
+  {
+    namespace,
+    labelSelector,
+    fieldSelector,
+    keep = whole,
+    pageObjects = PAGE_OBJECTS,
+    ...limits
+  }: ListOptions = {},
 ): Promise<ObjectList> {
-  const query = { ...selectors({ labelSelector, fieldSelector }), limit: String(PAGE_OBJECTS) };
+  const query = { ...selectors({ labelSelector, fieldSelector }), limit: String(pageObjects) };
   const path = collectionPath(type, namespace);
   const kept: KubeObject[] = [];
   let page: Query = query;

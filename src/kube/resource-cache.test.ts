@@ -138,6 +138,23 @@ test("a list now and then finds what the watch did not bring", { skip }, async (
   await until("b", () => names(cache) === "a b");
 });
 
+test(
+  "a list keeps the objects that are held already, also one of several answers",
+  { skip },
+  async () => {
+    for (const name of ["b", "c"]) add(name);
+    const cache = start({ resyncMs: 50, pageObjects: 1 });
+    await cache.whenSynced();
+    const [a, b] = [cache.get("a"), cache.get("b")];
+    server.faults.add({ verbs: ["watch"] }, { kind: "stale" });
+    add("b", { changed: "yes" });
+    await until("b changed", () => cache.get("b") !== b);
+    assert.equal(names(cache), "a b c");
+    assert.equal(cache.get("b")?.metadata.labels?.["changed"], "yes");
+    assert.equal(cache.get("a"), a);
+  },
+);
+
 test("a partition is over for the cache when it is over for the network", async () => {
   const cache = start({ resyncMs: 50 });
   await cache.whenSynced();

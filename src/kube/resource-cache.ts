@@ -21,6 +21,8 @@ export type ResourceCacheOptions = {
   readonly resyncMs?: number;
   /** What of each object is kept, where not all of it: its metadata must be. */
   readonly keep?: (object: KubeObject) => KubeObject;
+  /** Objects an answer to a list; fewer where they are large, since an answer is held as a whole. */
+  readonly pageObjects?: number;
   /** A failure that is new, and when it is over. */
   readonly onTrouble?: (trouble: string | null) => void;
   readonly backoff?: Backoff;
@@ -62,7 +64,7 @@ export function resourceCache(
   options: ResourceCacheOptions = {},
 ): ResourceCache {
   const { namespace, labelSelector, fieldSelector, onChange, onTrouble } = options;
-  const { keep = (object) => object } = options;
+  const { keep = (object) => object, pageObjects } = options;
   const { gatherMs = GATHER_MS, resyncMs = RESYNC_MS, backoff = BACKOFF } = options;
   const closing = new AbortController();
   const { signal } = closing;
@@ -95,7 +97,8 @@ export function resourceCache(
     const startedWallMs = Date.now();
     const found = await listObjects(client, type, {
       ...selectors({ namespace, labelSelector, fieldSelector }),
-      keep,
+      ...(pageObjects === undefined ? {} : { pageObjects }),
+      keep: keepOrHave,
       signal,
     });
     objects.clear();
@@ -107,6 +110,19 @@ export function resourceCache(
     listedWallMs = startedWallMs;
     firstList.resolve();
     changed();
+  }
+
+  /**
+   * The object that is held already where it is of the same version. A list every minute would else replace
+   * each of thousands by its like, have it parsed again, and leave the old ones to the collector.
+   */
+  function keepOrHave(object: KubeObject): KubeObject {
+    const held = objects.get(keyOf(object));
+    const isHeld =
+      held?.metadata.resourceVersion !== undefined &&
+      held.metadata.resourceVersion === object.metadata.resourceVersion &&
+      held.metadata.uid === object.metadata.uid;
+    return isHeld ? held : keep(object);
   }
 
   async function watch(): Promise<void> {

@@ -50,12 +50,15 @@ export type SnapshotSourceOptions = {
   readonly log: (level: "info" | "warn", message: string) => void;
 };
 
+/** Of 5 to 20 kB each: an answer that is parsed as a whole must not outlive the young generation. */
+const LARGE_OBJECTS_A_PAGE = 100;
+
 /** Caches of everything the reconcilers look at. Objects that cannot be read are left out, and said. */
 export function snapshotSource(client: KubeClient, options: SnapshotSourceOptions): SnapshotSource {
   const { log, onChange } = options;
   const cacheOf = (
     type: ResourceType,
-    more: Pick<ResourceCacheOptions, "namespace" | "keep"> = {},
+    more: Pick<ResourceCacheOptions, "namespace" | "keep" | "pageObjects"> = {},
   ): ResourceCache =>
     resourceCache(client, type, {
       onChange,
@@ -69,8 +72,8 @@ export function snapshotSource(client: KubeClient, options: SnapshotSourceOption
   const configs = cacheOf(resourceTypeOf(SBD_CONFIG));
   const sbdNodes = cacheOf(resourceTypeOf(SBD_NODE));
   const remediations = cacheOf(resourceTypeOf(SBD_REMEDIATION));
-  const nodes = cacheOf(NODES, { keep: withoutImages });
-  const pods = cacheOf(PODS, { keep: withoutContainers });
+  const nodes = cacheOf(NODES, { keep: withoutImages, pageObjects: LARGE_OBJECTS_A_PAGE });
+  const pods = cacheOf(PODS, { keep: withoutContainers, pageObjects: LARGE_OBJECTS_A_PAGE });
   const volumeAttachments = cacheOf(VOLUME_ATTACHMENTS);
   const persistentVolumes = cacheOf(PERSISTENT_VOLUMES);
   const daemonSets = cacheOf(DAEMON_SETS, { namespace });
