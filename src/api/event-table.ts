@@ -26,6 +26,11 @@ export const OPERATOR_EVENTS = {
     type: "Normal",
     text: "An agent or fencer is to write the message, or another one in its place.",
   },
+  MessageDurable: {
+    about: "SBDRemediation",
+    type: "Normal",
+    text: "The message stands on the device: from now on time counts towards the proof.",
+  },
   NodeFenced: { about: "SBDRemediation", type: "Normal", text: "The node is proven dead." },
   RemediationFinished: {
     about: "SBDRemediation",

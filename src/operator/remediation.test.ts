@@ -48,6 +48,14 @@ test("a request walks through every row of the table, each write after the one i
   ]);
   assert.equal(cluster.status("req").message, "BOUND: 22 s to go");
   assert.deepEqual(cluster.taints("worker-1"), [`${TAINT}:NoExecute`]);
+  cluster.pass(5_000);
+  assert.deepEqual(
+    cluster.takeTrace().filter((line) => line.startsWith("event")),
+    [
+      `event Normal MessageDurable req: The message of worker-2, epoch 1, to boot ${bootOf("worker-1")} is durable.`,
+    ],
+    "once",
+  );
 
   cluster.addPod("app", "worker-1");
   cluster.addAttachment("disk", "worker-1");

@@ -1,4 +1,5 @@
 import { fencerNameOf } from "../api/fencer-name.ts";
+import type { FencingStatus } from "../api/fencing-status.ts";
 import type { SBDConfig } from "../api/sbd-config.ts";
 import type { SBDNode } from "../api/sbd-node.ts";
 import type { SBDRemediation, SBDRemediationStatus } from "../api/sbd-remediation.ts";
@@ -172,9 +173,20 @@ function keepFencing(
     actions: [
       ...evict(remediation, node, slot, moment),
       ...showMoment(remediation, "proof-pending", missing, moment.wall),
+      ...tellDurable(remediation, fencing),
     ],
     memory,
   };
+}
+
+/** Once: a later epoch is told in the status alone. */
+function tellDurable(
+  remediation: SBDRemediation,
+  { agent, epoch, bootID }: FencingStatus,
+): readonly Action[] {
+  if (remediation.status.phase === "FencingInProgress") return [];
+  const message = `The message of ${agent}, epoch ${epoch}, to boot ${bootID ?? "unknown"} is durable.`;
+  return [remediationEvent(remediation, "Normal", "MessageDurable", message)];
 }
 
 /**
