@@ -217,6 +217,7 @@ export class AgentProcess {
         this.#say(`opens its watchdog: ${timeoutSeconds} s, it reports ${reportedSeconds} s`);
         return { reportedSeconds, options: null };
       },
+      look: () => this.#inspectWatchdog(),
       startPetter: (periodMs, deadlineMs, selfFence) =>
         this.#startPetter(periodMs, deadlineMs, selfFence),
       pushDeadline: (deadlineMs) => {

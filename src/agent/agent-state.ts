@@ -11,6 +11,8 @@ export type AgentState = {
   readonly config: AgentConfig;
   readonly life: Life;
   readonly watchdog: WatchdogState;
+  /** Why the watchdog was refused last, as the log has it. */
+  readonly refusalTold: string;
   /** The device this process lives by; null before its first readable header. */
   readonly device: { readonly header: DeviceHeader; readonly timing: Timing } | null;
   readonly pass: PassState;
@@ -95,7 +97,8 @@ export type WatchdogState =
       readonly factor: number;
       readonly effectiveMs: number | null;
     }
-  | { readonly kind: "refused"; readonly message: string }
+  /** `lookAgainMs`: when the agent looks at it again; null where it was open, which a process does once. */
+  | { readonly kind: "refused"; readonly message: string; readonly lookAgainMs: number | null }
   | { readonly kind: "released" };
 
 export type PassState =
@@ -156,6 +159,7 @@ export function initialAgentState(config: AgentConfig): AgentState {
         ? { kind: "serving" }
         : { kind: "latched", stage: "rebooting", sinceMs: -Infinity, mark },
     watchdog: { kind: "closed" },
+    refusalTold: "",
     device: null,
     pass: { kind: "idle" },
     passes: 0,

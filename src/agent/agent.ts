@@ -6,6 +6,7 @@ import {
   watchdogFailed,
   watchdogLate,
   watchdogOpened,
+  watchdogSeen,
 } from "./arming.ts";
 import { pushDeadline } from "./deadline.ts";
 import type { AgentState } from "./agent-state.ts";
@@ -95,7 +96,9 @@ export function stepAgent(state: AgentState, event: AgentEvent, nowMs: number): 
     case "watchdog-late":
       return watchdogLate(state);
     case "watchdog-failed":
-      return watchdogFailed(state, event.error);
+      return watchdogFailed(state, event.error, nowMs);
+    case "watchdog-seen":
+      return watchdogSeen(state, event.watchdog, nowMs);
     case "watchdog-shortened":
       return watchdogShortened(state, event, nowMs);
     case "watchdog-not-shortened":

@@ -4,7 +4,7 @@ import {
   judgeWatchdog,
   whyWatchdogTooSlow,
 } from "../timing/watchdog-effect.ts";
-import type { AgentConfig } from "./agent-config.ts";
+import type { AgentConfig, WatchdogInspection } from "./agent-config.ts";
 import type { AgentState } from "./agent-state.ts";
 import type { AgentEvent } from "./event.ts";
 import { exitInOrder } from "./leaving.ts";
@@ -12,6 +12,8 @@ import { log, refuseToServe, type Step } from "./step.ts";
 
 /** From this many on, an agent that keeps dying must show that it can live before it arms. */
 const UNCLEAN_STARTS_MAX = 3;
+/** A watchdog that is absent, busy or refused is looked at again so often: a driver may be loaded later. */
+const LOOK_AGAIN_MS = 30_000;
 
 /**
  * Opens the watchdog once this process has had a good pass of its own, and never before: opening
@@ -21,13 +23,17 @@ const UNCLEAN_STARTS_MAX = 3;
  * A good pass whose deadline has passed already vouches for nothing: opening on it would pet a
  * predecessor's watchdog once more than T + 2W has room for.
  *
+ * One that is not there, cannot be opened or cannot back the contract is looked at again: nothing of that
+ * pets. Once open, it is not opened again by this process.
+ *
  * A watchdog that somebody else has started is taken over even where it cannot back the contract:
  * unpetted, it would reset a healthy node.
  */
 export function considerArming(state: AgentState, nowMs: number): Step {
   const { config, device } = state;
+  const isClosed = state.watchdog.kind === "closed";
   if (
-    state.watchdog.kind !== "closed" ||
+    !(isClosed || mayLookAgain(state, nowMs)) ||
     state.life.kind !== "serving" ||
     state.lastGood === null ||
     state.firstRead.kind !== "kept" ||
@@ -36,12 +42,16 @@ export function considerArming(state: AgentState, nowMs: number): Step {
   ) {
     return { state, effects: [] };
   }
+  if (!isClosed) {
+    return { state, effects: [{ type: "look-at-watchdog" }] };
+  }
   const { watchdog } = config;
   if (watchdog.kind === "absent") {
     return refuse(
       state,
-      `no watchdog at ${watchdog.path}: ${watchdog.detail}. The node runs unarmed and cannot be ` +
-        `fenced; load a watchdog driver`,
+      `no watchdog at ${watchdog.path}: ${sentence(watchdog.detail)} The node runs unarmed and cannot be ` +
+        `fenced; load a watchdog driver, and this agent takes it`,
+      nowMs + LOOK_AGAIN_MS,
     );
   }
   const judgement = judgeWatchdog(watchdog.facts, device.timing, {
@@ -54,6 +64,7 @@ export function considerArming(state: AgentState, nowMs: number): Step {
       judgement.kind === "refused"
         ? judgement.message
         : "detectOnly is set: this node is never armed and cannot be fenced",
+      config.detectOnly ? null : nowMs + LOOK_AGAIN_MS,
     );
   }
   if (!watchdog.ticking && isCrashLooping(state, nowMs)) {
@@ -110,7 +121,7 @@ export function watchdogOpened(
   }
   if (!armed && !mustBePetted(config)) {
     const message = whyNot ?? "the watchdog cannot be armed";
-    const refused = refuse(state, message);
+    const refused = refuse(state, message, null);
     return { state: refused.state, effects: [{ type: "release-watchdog" }, ...refused.effects] };
   }
   const fromMs = armed ? state.lastGood.startedMs : petUnarmedFromMs(state, nowMs);
@@ -182,11 +193,30 @@ export function watchdogLate(state: AgentState): Step {
     : { state, effects: [] };
 }
 
-export function watchdogFailed(state: AgentState, error: string): Step {
+export function watchdogFailed(state: AgentState, error: string, nowMs: number): Step {
   return refuse(
     state,
-    `the watchdog cannot be opened: ${error}. The node runs unarmed and cannot be fenced`,
+    `the watchdog cannot be opened: ${sentence(error)} The node runs unarmed and cannot be fenced until ` +
+      `it can; this agent tries again`,
+    nowMs + LOOK_AGAIN_MS,
   );
+}
+
+/** It was looked at again, and nothing was opened: it is judged anew. */
+export function watchdogSeen(state: AgentState, watchdog: WatchdogInspection, nowMs: number): Step {
+  if (!mayLookAgain(state, nowMs)) return { state, effects: [] };
+  const config = { ...state.config, watchdog };
+  return considerArming({ ...state, config, watchdog: { kind: "closed" } }, nowMs);
+}
+
+function mayLookAgain({ watchdog }: AgentState, nowMs: number): boolean {
+  return (
+    watchdog.kind === "refused" && watchdog.lookAgainMs !== null && nowMs >= watchdog.lookAgainMs
+  );
+}
+
+function sentence(text: string): string {
+  return text.endsWith(".") ? text : `${text}.`;
 }
 
 /** It ticks for somebody else, or cannot be stopped any more: unpetted, it resets a healthy node. */
@@ -203,9 +233,13 @@ function isCrashLooping(state: AgentState, nowMs: number): boolean {
   );
 }
 
-function refuse(state: AgentState, message: string): Step {
-  const refused: AgentState = { ...state, watchdog: { kind: "refused", message } };
-  const { effects } = log(refused, "error", message);
+function refuse(state: AgentState, message: string, lookAgainMs: number | null): Step {
+  const refused: AgentState = {
+    ...state,
+    watchdog: { kind: "refused", message, lookAgainMs },
+    refusalTold: message,
+  };
+  const effects = message === state.refusalTold ? [] : log(refused, "error", message).effects;
   return state.life.kind === "leaving"
     ? exitInOrder(refused, effects)
     : { state: refused, effects };

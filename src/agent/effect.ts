@@ -33,6 +33,8 @@ export type AgentEffect =
       readonly timeoutSeconds: number;
       readonly notAfterMs: number;
     }
+  /** Look at the watchdog again without opening it. Answer: `watchdog-seen`. */
+  | { readonly type: "look-at-watchdog" }
   /** Pet until the deadline, and write sysrq-b when it passes if `selfFence`. */
   | {
       readonly type: "start-petter";

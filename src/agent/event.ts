@@ -1,3 +1,4 @@
+import type { WatchdogInspection } from "./agent-config.ts";
 import type { HeartbeatsReading, FencesReading } from "../observation/region-reading.ts";
 import type { HeaderSlot } from "../protocol/device-header.ts";
 import type { FenceSlot } from "../protocol/fence-record.ts";
@@ -40,6 +41,8 @@ export type AgentEvent =
   /** `notAfterMs` had passed, so nothing was opened. */
   | { readonly type: "watchdog-late" }
   | { readonly type: "watchdog-failed"; readonly error: string }
+  /** The answer to `look-at-watchdog`. */
+  | { readonly type: "watchdog-seen"; readonly watchdog: WatchdogInspection }
   /** The timeout that was asked for is set, read back, and petted once. */
   | { readonly type: "watchdog-shortened"; readonly reportedSeconds: number }
   /** `notAfterMs` had passed, the driver refused it, or a step after that failed. */

@@ -36,6 +36,7 @@ const WATCHDOG: AgentWatchdog = {
   shorten: (reportedSeconds) => ({ ok: true, reportedSeconds }),
   release: () => called("release"),
   stretch: () => called("stretch"),
+  look: () => ({ kind: "absent", path: "/dev/watchdog", detail: "no such device" }),
   petCounts: () => ({ pets: 0, petErrors: 0 }),
 };
 

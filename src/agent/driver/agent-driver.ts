@@ -146,6 +146,9 @@ export function createAgentDriver(config: AgentConfig, ports: AgentPorts): Agent
       case "open-watchdog":
         dispatch(openWatchdog(effect));
         return;
+      case "look-at-watchdog":
+        dispatch({ type: "watchdog-seen", watchdog: watchdog.look() });
+        return;
       case "start-petter":
         watchdog.startPetter(effect.periodMs, effect.deadlineMs, effect.selfFence);
         return;

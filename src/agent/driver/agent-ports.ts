@@ -3,6 +3,7 @@ import type { FencerStepped } from "../../fencing/driver/fencer-driver.ts";
 import type { DeviceAnswer, FenceDevice } from "../../fencing/driver/fence-device.ts";
 import type { RegionsRead } from "../../observation/region-reading.ts";
 import type { HeartbeatRecord } from "../../protocol/heartbeat-record.ts";
+import type { WatchdogInspection } from "../agent-config.ts";
 import type { AgentState } from "../agent-state.ts";
 import type { LogLevel } from "../../program/log-level.ts";
 import type { AgentEffect, BareMessageKey, LatchMark, RebootMethod } from "../effect.ts";
@@ -59,6 +60,8 @@ export type PassRead = Omit<AgentEvent & { readonly type: "pass-read" }, "type" 
 export type AgentWatchdog = {
   /** Opens, sets the timeout, reads back what the driver says of it and of itself. Pets. */
   open(timeoutSeconds: number): WatchdogOpened;
+  /** As sysfs shows it; opens nothing. */
+  look(): WatchdogInspection;
   startPetter(periodMs: number, deadlineMs: number, selfFence: boolean): void;
   pushDeadline(deadlineMs: number): void;
   latch(): void;

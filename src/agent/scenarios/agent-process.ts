@@ -208,6 +208,7 @@ export class AgentProcess {
         this.#block(watchdog.opensInMs);
         return { reportedSeconds, options: watchdog.driver.options };
       },
+      look: () => host.inspect(),
       startPetter: (periodMs, deadlineMs, selfFence) => {
         const result = petter.start({ periodMs, deadlineMs, selfFence }, host.nowMs);
         host.say(

@@ -145,7 +145,7 @@ export class Host implements DiskWorld {
       virtual: this.options.virtual,
       startSeed: this.processes.toString(16).padStart(12, "0"),
       watchdogSurvivesReboot: !this.options.stopOnReboot,
-      watchdog: this.#inspect(),
+      watchdog: this.inspect(),
       memory: this.run.beginStart(),
     });
     this.process = process;
@@ -242,10 +242,12 @@ export class Host implements DiskWorld {
     else if (isArmed(process.state)) this.sbdNodeLeaving = false;
   }
 
-  #inspect(): AgentConfig["watchdog"] {
+  /** As sysfs shows it. */
+  inspect(): AgentConfig["watchdog"] {
     const { watchdog, options } = this;
     const path = "/dev/watchdog0";
-    if (watchdog === null) return { kind: "absent", path, detail: "no such device" };
+    if (watchdog === null || watchdog.away === "unloaded")
+      return { kind: "absent", path, detail: "no such device" };
     const { driver } = watchdog;
     return {
       kind: "present",

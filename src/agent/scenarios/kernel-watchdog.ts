@@ -41,6 +41,8 @@ export class KernelWatchdog {
   timeoutSeconds = TIMEOUT_SECONDS_AT_LOAD;
   /** How long the driver takes to open and set it. */
   opensInMs = 0;
+  /** Its driver is not loaded, or another process has it open. */
+  away: "unloaded" | "held" | null = null;
   /** Pets fail in the driver. */
   broken = false;
   #inForceSeconds = TIMEOUT_SECONDS_AT_LOAD;
@@ -64,6 +66,7 @@ export class KernelWatchdog {
   }
 
   open(nowMs: number): void {
+    if (this.away !== null) throw new Error(this.away === "held" ? "EBUSY" : "ENOENT");
     this.#isOpen = true;
     this.openings.push(nowMs);
     if (!this.ticking) this.#pet(nowMs, "open");

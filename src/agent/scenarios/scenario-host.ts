@@ -35,6 +35,7 @@ const EFFECTS: { readonly [Type in AgentEffect["type"]]: true } = {
   "keep-first-read": true,
   "forget-unclean-starts": true,
   "open-watchdog": true,
+  "look-at-watchdog": true,
   "start-petter": true,
   "push-deadline": true,
   "latch-petter": true,
@@ -364,8 +365,23 @@ function writeSlot(host: Host, words: CommandWords): void {
 
 function changeWatchdog({ watchdog }: Host, words: CommandWords): void {
   if (watchdog === null) throw words.bad("there is no watchdog");
-  if (oneOf(words, ["broken", "opens-in"]) === "broken") watchdog.broken = true;
-  else watchdog.opensInMs = words.secondsMs("how long");
+  switch (oneOf(words, ["broken", "opens-in", "unloaded", "held", "free"])) {
+    case "broken":
+      watchdog.broken = true;
+      return;
+    case "opens-in":
+      watchdog.opensInMs = words.secondsMs("how long");
+      return;
+    case "unloaded":
+      watchdog.away = "unloaded";
+      return;
+    case "held":
+      watchdog.away = "held";
+      return;
+    case "free":
+      watchdog.away = null;
+      return;
+  }
 }
 
 function setApi(host: Host, words: CommandWords): void {

@@ -205,7 +205,7 @@ function serve(
     followsSbdNode: options.nodeID === null,
     watchdogName: watchdogName(options.watchdogPath) ?? options.watchdogPath,
     hostState,
-    watchdog: createWatchdogControl(options.watchdogPath, hostRoot, sysrq),
+    watchdog: createWatchdogControl(options.watchdogPath, hostRoot, sysrq, memory),
     sysrq,
     logger,
   });

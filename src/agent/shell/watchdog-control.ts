@@ -22,6 +22,7 @@ export function createWatchdogControl(
   path: string,
   hostRoot: string,
   sysrq: Sysrq | null,
+  memory: Pick<BootMemory, "deviceUUID">,
 ): AgentWatchdog {
   let device: WatchdogDevice | null = null;
 
@@ -41,6 +42,7 @@ export function createWatchdogControl(
         options: unlessUnsaid(() => opened.getSupport().options),
       };
     },
+    look: () => lookAtWatchdog(path, hostRoot, memory),
     startPetter(periodMs, deadlineMs, selfFence) {
       startPetter({
         watchdogFd: held().fd,
