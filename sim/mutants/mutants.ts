@@ -386,8 +386,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: `${FENCING}/message-writing.ts`,
-        find: "(movedLate(fence) || bootToAddressAnew(fence) !== null)",
-        replace: "bootToAddressAnew(fence) !== null",
+        find: "return movedLate(fence) || (anew",
+        replace: "return (anew",
       },
     ],
     hint: { pattern: "wiped-order", promise: "rough" },

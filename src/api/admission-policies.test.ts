@@ -92,6 +92,7 @@ const OTHER: { readonly [field in keyof typeof SBD_REMEDIATION.status.shape]: un
   observedGeneration: 2,
   nodeName: "worker-9",
   nodeUID: "node-uid",
+  nodeBootID: "boot-9",
   fencing: { agent: "worker-2", epoch: 1, state: "Proven" },
   confirmation: { by: "kate", requestUID: "uid-1" },
 };

@@ -52,6 +52,10 @@ const status = described(
     observedGeneration: described("metadata.generation this status is about.", count.optional()),
     nodeName: described("The node this request was found to mean.", objectName.optional()),
     nodeUID: described("UID of that Node.", z.string().max(64).optional()),
+    nodeBootID: described(
+      "The boot that the Node told when the request was accepted: the one it is about. A boot that is told later is not fenced for it while the Node is Ready.",
+      bootID.optional(),
+    ),
     fencing: described("What the fencer does and sees.", fencing.optional()),
     confirmation: described(
       "An administrator's word that the node is off (sbdctl confirm-off).",

@@ -16,6 +16,8 @@ export type RequestReading = {
   /** `status.fencing.epoch`; 0 = none yet. */
   readonly epoch: number;
   readonly confirmation: ManualConfirmation | null;
+  /** `status.nodeBootID`: the boot that it is about; empty where it names none. */
+  readonly nodeBootID: string;
 };
 
 /** An administrator's word that one boot is off, for one request. */

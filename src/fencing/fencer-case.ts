@@ -25,6 +25,25 @@ export function fenceCase(
 }
 
 /**
+ * Whether a message to that boot is in the request's sense. A request is about the boot that the Node told
+ * when it was accepted, and may be heard of late: the node may have rebooted since, and be well. So another
+ * boot is addressed only while the kubelet has not told it; one that it has told is the operator's to ask for.
+ */
+export function mayAddress(
+  { config, node }: FencerState,
+  { answeredMs, nodeBootID }: OpenRequest,
+  bootID: string,
+  nowMs: number,
+): boolean {
+  if (config.cluster === null) {
+    return true;
+  }
+  const isMeant = nodeBootID === "" || nodeBootID === bootID;
+  const isFresh = node !== null && nowMs - node.last.startedMs <= config.contract.timeoutMs;
+  return answeredMs !== null && (isMeant || (isFresh && node.last.bootID !== bootID));
+}
+
+/**
  * A target lives by the contract it started with, so the longer of its own and the header's counts,
  * also when its slot shows something else by now.
  */

@@ -1,6 +1,7 @@
 import type { Evidence, Missing } from "./evidence.ts";
-import { targetTiming } from "./fencer-case.ts";
+import { mayAddress, targetTiming } from "./fencer-case.ts";
 import type { FencerState, OpenRequest } from "./fencer-state.ts";
+import { addressee } from "./message-writing.ts";
 import { whyUnfencable, type UnfencableReason } from "./unfencable.ts";
 
 /** How far one request is: what goes into `status.fencing`. */
@@ -60,7 +61,7 @@ export function reportRequest(
     evidence: request.proof,
     missing: request.missing,
     unfencable,
-    detail: whatIsInTheWay(state, request, unfencable),
+    detail: whatIsInTheWay(state, request, unfencable, nowMs),
   };
 }
 
@@ -72,15 +73,25 @@ export function unfencableNow({ config, sightings }: FencerState): UnfencableRea
 }
 
 function whatIsInTheWay(
-  { message }: FencerState,
+  state: FencerState,
   request: OpenRequest,
   unfencable: UnfencableReason | null,
+  nowMs: number,
 ): string {
+  const { message } = state;
   if (request.proof !== null) {
     return "";
   }
   if (message.kind === "unwritable" || message.kind === "retrying") {
     return `the fence message cannot be written: ${message.error}`;
   }
-  return unfencable?.detail ?? request.refusal;
+  const boot = message.kind === "none" ? addressee(state, nowMs) : null;
+  const isAnother = boot !== null && !mayAddress(state, request, boot.bootID, nowMs);
+  return (
+    unfencable?.detail ??
+    (isAnother
+      ? `the node has rebooted: the request is about boot ${request.nodeBootID}, and boot ${boot.bootID} ` +
+        `is not ordered dead for it`
+      : request.refusal)
+  );
 }

@@ -53,6 +53,8 @@ export type OpenRequest = {
   readonly confirmation: ManualConfirmation | null;
   /** End of the first of the unbroken answers with that word. */
   readonly confirmedMs: number | null;
+  /** The boot that it is about, as the newest answer has it; empty where it names none. */
+  readonly nodeBootID: string;
   /** Epochs of the messages that speak for it: written after its finalizer, or in its name. */
   readonly epochs: readonly number[];
   readonly missing: readonly Missing[];

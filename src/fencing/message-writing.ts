@@ -3,7 +3,7 @@ import { recordIn, sameFenceSlot, type Sightings } from "../observation/sighting
 import type { FenceRecord, FenceSlot } from "../protocol/fence-record.ts";
 import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
 import { countsFromMs } from "./fence-case.ts";
-import { fenceCase, targetTiming } from "./fencer-case.ts";
+import { fenceCase, mayAddress, targetTiming } from "./fencer-case.ts";
 import type { FencerState, MessageState, OpenRequest } from "./fencer-state.ts";
 import type { FencerMoment, FencerStep } from "./fencer-step.ts";
 import { bootToAddressAnew } from "./rebooted.ts";
@@ -108,7 +108,9 @@ function supersede(state: FencerState, nowMs: number): FencerState {
       !sameFenceSlot(stands.slot, { kind: "fence", record: message.record }));
   const useless = unproven.some((request) => {
     const fence = fenceCase(state, request, nowMs);
-    return fence !== null && (movedLate(fence) || bootToAddressAnew(fence) !== null);
+    if (fence === null) return false;
+    const anew = bootToAddressAnew(fence);
+    return movedLate(fence) || (anew !== null && mayAddress(state, request, anew, nowMs));
   });
   return differs || useless
     ? {
@@ -130,7 +132,7 @@ function adopt(state: FencerState, nowMs: number): FencerState {
   const { config, sightings, message } = state;
   const sight = sightings.fences.get(config.target.nodeID);
   const boot = addressee(state, nowMs);
-  const request = writer(state, nowMs);
+  const request = granting(state, nowMs)[0] ?? null;
   if (
     message.kind === "writing" ||
     message.kind === "standing" ||
@@ -190,7 +192,7 @@ function yieldToNewer(state: FencerState): FencerState {
 
 function writeFirst(state: FencerState, moment: FencerMoment): FencerStep {
   const boot = addressee(state, moment.nowMs);
-  const request = writer(state, moment.nowMs);
+  const request = boot === null ? null : writer(state, boot.bootID, moment.nowMs);
   if (boot === null || request === null) {
     return { state, effects: [] };
   }
@@ -221,7 +223,7 @@ function writeAgain(
 ): FencerStep {
   const boot = addressee(state, moment.nowMs);
   const due = moment.nowMs - failed.failedMs >= targetTiming(state).passIntervalMs;
-  if (!due || boot === null || writer(state, moment.nowMs) === null) {
+  if (!due || boot === null || writer(state, boot.bootID, moment.nowMs) === null) {
     return { state, effects: [] };
   }
   if (boot.bootID !== failed.record.targetBootID) {
@@ -246,18 +248,23 @@ function submit(
   };
 }
 
-/**
- * An unproven request that grants the write now, or null. Both slots must have been read since its
- * finalizer: an epoch that was used and obeyed before must not be used for it again.
- */
-function writer(state: FencerState, nowMs: number): OpenRequest | null {
+/** An unproven request that grants a write to that boot now, or null. */
+function writer(state: FencerState, bootID: string, nowMs: number): OpenRequest | null {
   return (
-    openRequests(state).find(
-      (request) =>
-        request.proof === null &&
-        isGranted(state, request, nowMs) &&
-        lastLookMs(state.sightings) >= request.finalizerMs,
-    ) ?? null
+    granting(state, nowMs).find((request) => mayAddress(state, request, bootID, nowMs)) ?? null
+  );
+}
+
+/**
+ * Unproven requests that grant a write now. Both slots must have been read since their finalizers: an
+ * epoch that was used and obeyed before must not be used for them again.
+ */
+function granting(state: FencerState, nowMs: number): readonly OpenRequest[] {
+  return openRequests(state).filter(
+    (request) =>
+      request.proof === null &&
+      isGranted(state, request, nowMs) &&
+      lastLookMs(state.sightings) >= request.finalizerMs,
   );
 }
 

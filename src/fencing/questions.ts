@@ -22,6 +22,7 @@ export function learnRequest(
           refusal: reading.detail,
           confirmation: reading.confirmation,
           confirmedMs: confirmedSinceMs(request, reading),
+          nodeBootID: reading.nodeBootID,
         },
   );
 }

@@ -26,6 +26,7 @@ export function acceptRequest(
     answeredMs: null,
     confirmation: null,
     confirmedMs: null,
+    nodeBootID: "",
     epochs: [],
     missing: [],
     proof: null,

@@ -133,6 +133,14 @@ export function isReady(node: KubeNode): boolean {
   );
 }
 
+/** Its kubelet has not been heard of for so long that Kubernetes knows nothing of it any more. */
+export function isSilent(node: KubeNode): boolean {
+  return (
+    node.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "Unknown") ??
+    false
+  );
+}
+
 /** Empty where the kubelet has told none. */
 export function bootIDOf(node: KubeNode): string {
   return node.status?.nodeInfo?.bootID ?? "";

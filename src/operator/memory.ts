@@ -36,6 +36,10 @@ export type RequestMemory = {
   readonly firstSeenMs: number;
   /** Since when it is being deleted; null = it is not. */
   readonly deletingMs: number | null;
+  /** The boot that its Node told when this leader first saw it; empty where it told none. */
+  readonly firstToldBootID: string;
+  /** The boot that its Node tells, and since when. */
+  readonly told: { readonly bootID: string; readonly sinceMs: number };
   /** Whom this leader named last: a cache may show it late. */
   readonly named: NamedFencer;
   /** Whom this leader has named, the last last: of two namings the first may be what came through. */
@@ -117,9 +121,12 @@ export function noteReports(
     const progress = JSON.stringify(status.fencing ?? null);
     const { agent = "", agentNamedTime: namedTime = "" } = status.fencing ?? {};
     const fencer = { agent, namedTime };
+    const told = toldBoot(known, remediation, snapshot, nowMs);
     requests.set(uid, {
       firstSeenMs: known?.firstSeenMs ?? nowMs,
       deletingMs: metadata.deletionTimestamp === undefined ? null : (known?.deletingMs ?? nowMs),
+      firstToldBootID: known?.firstToldBootID ?? told.bootID,
+      told,
       named: known?.named ?? NOBODY,
       namings: known?.namings ?? [],
       fencer,
@@ -132,6 +139,17 @@ export function noteReports(
     });
   }
   return { ...memory, reports, vouches, fencers, requests: shareFencers(requests, snapshot) };
+}
+
+function toldBoot(
+  known: RequestMemory | undefined,
+  remediation: SBDRemediation,
+  snapshot: Snapshot,
+  nowMs: number,
+): RequestMemory["told"] {
+  const node = nodeNamed(snapshot, nodeNameOf(remediation) ?? "");
+  const bootID = node === null ? "" : bootIDOf(node);
+  return known?.told.bootID === bootID ? known.told : { bootID, sinceMs: nowMs };
 }
 
 function noteSigns<Held extends { readonly metadata: { readonly name: string } }>(

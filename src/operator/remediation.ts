@@ -7,6 +7,7 @@ import { nodeOfRemediation } from "../api/node-of-remediation.ts";
 import { REMEDIATION_FINALIZER, TIMED_OUT_ANNOTATION } from "../api/remediation-names.ts";
 import { seconds } from "../timing/contract.ts";
 import { remediationEvent, type Action, type StatusPatch, targetOf } from "./action.ts";
+import { afterReboot, bootAskedFor, provenByAnother } from "./asked-boot.ts";
 import { boundMsOf } from "./contract-in-force.ts";
 import { chooseFencer, hasFencingPlace } from "./fencer-naming.ts";
 import { whyNotYet } from "./guards.ts";
@@ -116,8 +117,22 @@ function towardsProof(
   if (status.fencing?.evidence !== undefined) {
     return { actions: showProof(remediation, node.metadata.name, moment), memory };
   }
+  const shared = provenByAnother(remediation, node, snapshot, moment);
+  if (shared !== null) {
+    return { actions: shared, memory };
+  }
   if (status.fencing?.state === "Failed" && status.fencing.unfencable !== undefined) {
     return fail(remediation, status.fencing.unfencable.detail, memory, moment);
+  }
+  const boundMs = boundMsOf(config, snapshot);
+  const rebooted = afterReboot(remediation, node, boundMs, memory, moment.nowMs);
+  if (rebooted?.kind === "fail") {
+    return fail(remediation, rebooted.message, memory, moment);
+  }
+  if (rebooted !== null) {
+    const more = rebooted.kind === "ask-anew" ? { nodeBootID: rebooted.bootID } : {};
+    const { message } = rebooted;
+    return { actions: showMoment(remediation, "started", message, moment.wall, more), memory };
   }
   return keepFencing(remediation, node, slot, config, snapshot, memory, moment);
 }
@@ -145,7 +160,10 @@ function keepFencing(
   const fencer = chooseFencer(snapshot, memory, config, remediation, moment.nowMs);
   if (fencer !== null && fencer !== named) {
     const naming = nameFencer(remediation, slot, config, fencer, memory, moment);
-    return { ...naming, actions: [...evict(remediation, node, slot, moment), ...naming.actions] };
+    return {
+      ...naming,
+      actions: [...evict(remediation, node, slot, snapshot, moment), ...naming.actions],
+    };
   }
   const isDeployed = config.spec.fencerPlacement === "Operator";
   if (fencer === null && fencing?.state === "Failed" && fencing.unfencable === undefined) {
@@ -171,7 +189,7 @@ function keepFencing(
       : (fencing.unfencable?.detail ?? fencing.missing?.join("; ") ?? "");
   return {
     actions: [
-      ...evict(remediation, node, slot, moment),
+      ...evict(remediation, node, slot, snapshot, moment),
       ...showMoment(remediation, "proof-pending", missing, moment.wall),
       ...tellDurable(remediation, fencing),
     ],
@@ -197,10 +215,11 @@ function evict(
   remediation: SBDRemediation,
   node: KubeNode,
   slot: SBDNode,
+  snapshot: Snapshot,
   moment: Moment,
 ): readonly Action[] {
   if (isUnprovable(remediation, node)) {
-    return lowerTaint(node);
+    return isAlone(remediation, node.metadata.name, snapshot) ? lowerTaint(node) : [];
   }
   const { armed = false, leaving = false, bootID } = slot.status ?? {};
   const isArmed = armed && !leaving && bootID === bootIDOf(node);
@@ -223,14 +242,22 @@ function afterFailure(
   snapshot: Snapshot,
 ): readonly Action[] {
   const node = nodeNamed(snapshot, nodeName);
-  const isAlone = !snapshot.remediations.some(
+  const mayLower =
+    node !== null &&
+    isReady(node) &&
+    isAlone(remediation, nodeName, snapshot) &&
+    remediation.status.fencing?.evidence === undefined;
+  return mayLower ? lowerTaint(node) : [];
+}
+
+/** No other request for the node goes on, or has proven a death that NoExecute must outlast. */
+function isAlone(remediation: SBDRemediation, nodeName: string, snapshot: Snapshot): boolean {
+  return !snapshot.remediations.some(
     (other) =>
       other.metadata.uid !== remediation.metadata.uid &&
       outcomeOf(other) !== "failed" &&
       nodeNameOf(other) === nodeName,
   );
-  const isProven = remediation.status.fencing?.evidence !== undefined;
-  return node !== null && isReady(node) && isAlone && !isProven ? lowerTaint(node) : [];
 }
 
 function begin(
@@ -240,11 +267,13 @@ function begin(
   moment: Moment,
 ): ReconcileStep {
   const nodeName = node.metadata.name;
+  const nodeBootID = bootAskedFor(remediation, node, memory);
   return {
     actions: [
       ...showMoment(remediation, "started", "accepted", moment.wall, {
         nodeName,
         nodeUID: node.metadata.uid ?? "",
+        ...(nodeBootID === "" ? {} : { nodeBootID }),
       }),
       remediationEvent(
         remediation,

@@ -36,11 +36,14 @@ function showNode(name: string, bootID: string, ready: "True" | "Unknown"): void
   }));
 }
 
-function addWorker(name: string): VirtualNode {
+function addWorker(name: string, deaths: string[]): VirtualNode {
   const node = cluster.addNode(name);
   node.on((event) => {
     if (event.kind === "boot") showNode(name, event.bootID, "True");
-    if (event.kind === "dead") showNode(name, event.bootID, "Unknown");
+    if (event.kind === "dead") {
+      showNode(name, event.bootID, "Unknown");
+      if (event.cause !== "power") deaths.push(`${name} in boot ${event.bootID}`);
+    }
   });
   node.boot();
   return node;
@@ -53,7 +56,8 @@ function condition(request: KubeObject, type: string): string {
 
 test("fifty requests for a node are proven, and fifty for nodes that do not exist are answered", async () => {
   const { server } = cluster;
-  for (const name of ["worker-1", "worker-2", "worker-3"]) addWorker(name);
+  const deaths: string[] = [];
+  for (const name of ["worker-1", "worker-2", "worker-3"]) addWorker(name, deaths);
   cluster.startProgram("sbd-operator-a", {
     word: "operator",
     token: server.tokenFor(SYSTEM_NAMESPACE, "sbd-operator"),
@@ -103,6 +107,11 @@ test("fifty requests for a node are proven, and fifty for nodes that do not exis
       .filter((name) => name !== ""),
   );
   assert.equal(fencers.size, 1, `one fencer does it: ${[...fencers].join(", ")}`);
+  assert.equal(
+    deaths.length,
+    1,
+    `the boot that was asked for dies, and no other: ${deaths.join(", ")}`,
+  );
 });
 
 function request(name: string, nodeName: string): unknown {

@@ -101,7 +101,7 @@ export function createFencerSide(parts: FencerSideParts): FencerSide {
     const ref = assigned.get(uid)?.ref;
     if (ref === undefined) {
       const detail = "this agent is not named for it any more";
-      const reading = { granted: false, detail, epoch: 0, confirmation: null };
+      const reading = { granted: false, detail, epoch: 0, confirmation: null, nodeBootID: "" };
       send({ type: "request-read", id, reading });
       return;
     }

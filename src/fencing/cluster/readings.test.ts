@@ -15,7 +15,13 @@ function request(changes: Partial<KubeObject["metadata"]> = {}, status: object =
 
 test("a request grants to the agent it names, and to nobody else", () => {
   const granted = requestReading(request(), "uid-1", "worker-2");
-  assert.deepEqual(granted, { granted: true, detail: "", epoch: 4, confirmation: null });
+  assert.deepEqual(granted, {
+    granted: true,
+    detail: "",
+    epoch: 4,
+    confirmation: null,
+    nodeBootID: "",
+  });
   const other = requestReading(request(), "uid-1", "worker-3");
   assert.deepEqual([other.granted, other.detail], [false, "the named fencer is worker-2"]);
 });

@@ -22,6 +22,7 @@ export function requestReading(
     detail,
     epoch: request === null ? 0 : recordedEpoch(request),
     confirmation: request === null ? null : confirmationIn(request),
+    nodeBootID: textAt(request, "status", "nodeBootID"),
   };
 }
 

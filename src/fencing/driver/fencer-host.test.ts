@@ -21,7 +21,7 @@ const ORDER: FenceOrder = {
   reason: FENCE_REASON_MANUAL,
   pausableNodes: "Accept",
 };
-const GRANTED = { granted: true, detail: "", epoch: 0, confirmation: null };
+const GRANTED = { granted: true, detail: "", epoch: 0, confirmation: null, nodeBootID: "" };
 const NODE = {
   nodeUID: "node-1",
   bootID: BOOT,

@@ -10,6 +10,8 @@ export type ScenarioCluster = {
   /** `status.fencing.epoch`. */
   epoch: number;
   readonly requests: Set<string>;
+  /** The boot that each request is about; none for those that say nothing of it. */
+  readonly abouts: Map<string, string>;
   readonly confirmations: Map<string, ManualConfirmation>;
   nodeUID: string | null;
   bootID: string;
@@ -35,6 +37,7 @@ export function createScenarioCluster(): ScenarioCluster {
     named: null,
     epoch: 0,
     requests: new Set(),
+    abouts: new Map(),
     confirmations: new Map(),
     nodeUID: "n1",
     bootID: "A",
@@ -61,6 +64,7 @@ export function readRequest(
     detail: granted ? "" : "the request is gone, or names another fencer",
     epoch: cluster.epoch,
     confirmation: cluster.confirmations.get(uid) ?? null,
+    nodeBootID: cluster.abouts.get(uid) ?? "",
   };
 }
 

@@ -105,6 +105,10 @@ export function createScenarioPlay(): ScenarioPlay {
     const player = fencerNamed(line);
     const uid = line.word("a request");
     cluster.requests.add(uid);
+    const about = line.value("about");
+    if (about !== null) {
+      cluster.abouts.set(uid, about);
+    }
     const nowMs = player.clock.offsetMs + timeline.nowMs() * player.clock.rate;
     player.tell({
       type: "request",
@@ -323,6 +327,10 @@ export function createScenarioPlay(): ScenarioPlay {
       case "withdraw": {
         const player = fencerNamed(line);
         return player.tell({ type: "withdraw", uid: line.word("a request") });
+      }
+      case "about": {
+        cluster.abouts.set(line.word("a request"), line.word("a boot"));
+        return;
       }
       case "gone": {
         cluster.requests.delete(line.word("a request"));

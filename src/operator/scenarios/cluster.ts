@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 
 import { isFencerName } from "../../api/fencer-name.ts";
 import type { Action } from "../action.ts";
+import type { FencingEvidence } from "../../api/fencing-status.ts";
 import type { KubeNode, KubeTaint } from "../kube-object.ts";
 import { ApiModel, merge, type Stored, type StoredMeta } from "./api-model.ts";
 import { guardWrite } from "./guard-write.ts";
@@ -336,6 +337,7 @@ export type RemediationView = {
   readonly message?: string;
   readonly nodeName?: string;
   readonly nodeUID?: string;
+  readonly nodeBootID?: string;
   readonly lastUpdateTime?: string;
   readonly conditions?: readonly {
     readonly type: string;
@@ -348,7 +350,7 @@ export type RemediationView = {
     readonly agent?: string;
     readonly state?: string;
     readonly epoch?: number;
-    readonly evidence?: { readonly bootID: string };
+    readonly evidence?: FencingEvidence;
     readonly messageDurableTime?: string;
   };
 };
