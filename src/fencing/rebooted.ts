@@ -1,4 +1,5 @@
 import { acknowledgedWaitMs, seconds } from "../timing/contract.ts";
+import type { BootSighting, Movement } from "../observation/boot-sighting.ts";
 import { lacksEndOfLife } from "./end-of-life.ts";
 import { wanting, type Evidence, type Lack, type Verdict } from "./evidence.ts";
 import {
@@ -13,6 +14,9 @@ import {
 } from "./fence-case.ts";
 import { lacksNode, lacksOneMachine } from "./node-lacks.ts";
 
+/** In p: bounds that are so near to each other will hardly narrow; wider ones are read on. */
+const DATED_TO_PASSES = 3;
+
 /**
  * Rebooted: a later boot of the same machine proves the end of the addressed one.
  *
@@ -23,9 +27,11 @@ import { lacksNode, lacksOneMachine } from "./node-lacks.ts";
  * (b) Another boot's beginning lies provably after the message became durable. A changed boot ID
  * alone proves nothing: it may have begun before the message and run on.
  *
+ * (b) also where that beginning is too near to the message to be told from it, if the boot was given no pods.
+ *
  * A virtual machine may be started a second time while it runs. There another boot is no proof of the
  * first one's end, and dates it only once that can no longer live: it was armed, and has acknowledged
- * for 2W + slack (a), or been ordered dead for M (b). The other must have begun after the message.
+ * for 2W + slack (a), or been ordered dead for M (b). In (a) the other must have begun after the message.
  */
 export function judgeRebooted(fence: FenceCase): Verdict {
   const later = laterBoot(fence);
@@ -84,8 +90,44 @@ function laterBoot(fence: FenceCase): LaterBoot | null {
         provenFromMs: firstShownMs,
       };
     }
+    if (uptimeCounts && beganAboutThen(fence, boot)) {
+      return {
+        evidence: {
+          ...evidence,
+          rule: "b",
+          detail:
+            `boot ${record.bootID} beats after it and was given no pods; it began within ` +
+            `${seconds(Math.ceil(boot.bootMaxMs - bootMinMs))} of the message`,
+        },
+        provenFromMs: boot.moved.toMs,
+      };
+    }
   }
   return null;
+}
+
+/**
+ * Whether it began before or after the message cannot be told, and may never be: its bounds are narrow already. It
+ * ends the addressed boot like any later one, as both beats of a movement of it came after that one's last. What it
+ * may lack is that nobody has ordered it dead; so where the cluster is asked, and the Node shows that it was given
+ * no pods (`lacksNode`: told when NoExecute had stood, or not told yet), nobody needs to. To address it anew instead
+ * could kill the very boot that is the proof.
+ */
+function beganAboutThen(
+  fence: FenceCase,
+  boot: BootSighting,
+): boot is BootSighting & { readonly moved: Movement } {
+  const fromMs = countFromMs(fence);
+  const addressed = addressedBoot(fence);
+  return (
+    fence.cluster !== null &&
+    addressed !== undefined &&
+    boot.moved !== null &&
+    boot.moved.fromMs > addressed.shownMs &&
+    boot.bootMaxMs - boot.bootMinMs <= DATED_TO_PASSES * fence.timing.passIntervalMs &&
+    boot.bootMinMs <= fromMs &&
+    boot.bootMaxMs >= fromMs
+  );
 }
 
 /** The machine is virtual: the addressed boot may run on beside the later one. */
