@@ -309,8 +309,9 @@ function qemuArguments(options: GuestOptions, socket: (kind: string) => string):
   const argumentLines = [
     ["-name", name, "-uuid", options.machineId],
     ["-machine", isQ35 ? "q35" : "pc", "-accel", "tcg,thread=multi"],
-    // Stands in for a machine of its own: nobody starts it twice.
-    ["-cpu", "max,-hypervisor,-pku", "-smbios", "type=0,vendor=Stand-in"],
+    // Stands in for a machine of its own: nobody starts it twice. Without what is dear to emulate: keys and
+    // bits that flush the TLB, and strings that are moved byte by byte.
+    ["-cpu", "max,-hypervisor,-pku,-erms,-smap", "-smbios", "type=0,vendor=Stand-in"],
     ["-smbios", "type=1,manufacturer=Stand-in Machines,product=Stand-in"],
     ["-smp", "1", "-m", String(memoryMib)],
     ["-nodefaults", "-no-user-config", "-display", "none"],
@@ -350,6 +351,7 @@ const KERNEL_ARGUMENTS = [
   "random.trust_cpu=on",
   "mitigations=off",
   "no_timer_check",
+  "clearcpuid=rep_good",
 ];
 
 async function firstConnection(path: string): Promise<{ readonly connection: Promise<Socket> }> {
