@@ -45,7 +45,7 @@ export function fieldOf(fieldPath: string): unknown {
  */
 export const NODE_OPTIONS = "--max-semi-space-size=1";
 
-/** Of an agent's two processes on a device of 255 nodes, as `make bench-long` measures it. */
+/** Of an agent's two processes on a device of 255 nodes, the most that `make bench-long` has measured. */
 const AGENT_MEASURED_MIB = 165;
 /** An agent that is killed for its memory is a node at risk; on a smaller cluster it takes less. */
 const MEMORY_LIMIT_FACTOR = 2;
