@@ -114,8 +114,6 @@ function agentEnvironment(config: SBDConfig, place: OperatorPlace): readonly unk
   const { metadata, spec } = config;
   return [
     { name: "NODE_NAME", valueFrom: fieldOf("spec.nodeName") },
-    { name: "POD_NAME", valueFrom: fieldOf("metadata.name") },
-    { name: "POD_NAMESPACE", valueFrom: fieldOf("metadata.namespace") },
     { name: "SBD_CONFIG_NAME", value: metadata.name },
     { name: "SBD_DEVICE_PATH", value: spec.sbdDevicePath },
     { name: "SBD_WATCHDOG_PATH", value: spec.sbdWatchdogPath },

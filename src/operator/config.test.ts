@@ -138,8 +138,6 @@ test("the agent's environment says where it is and what it lives by", () => {
   );
   assert.deepEqual(values, {
     NODE_NAME: "spec.nodeName",
-    POD_NAME: "metadata.name",
-    POD_NAMESPACE: "metadata.namespace",
     SBD_CONFIG_NAME: "default",
     SBD_DEVICE_PATH: "/dev/sbd-watchdog",
     SBD_WATCHDOG_PATH: "/dev/watchdog0",
