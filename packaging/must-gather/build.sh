@@ -43,7 +43,8 @@ for program in bash tar rsync setsid; do
   chroot "$root" sh -c "command -v $program" >/dev/null || { echo "must-gather: $program is not in it" >&2; exit 1; }
 done
 if [ -n "${KUBECONFIG:-}" ]; then
-  cp "$KUBECONFIG" "$root/tmp/kubeconfig"
+  # Its certificates may be files that are not in the image.
+  kubectl config view --flatten --raw >"$root/tmp/kubeconfig"
   chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin KUBECONFIG=/tmp/kubeconfig /usr/bin/gather >&2
   chroot "$root" find /must-gather -type f | sort >&2
 else
