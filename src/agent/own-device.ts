@@ -17,18 +17,27 @@ export function whyNotOurDevice(
 ): Trouble | null {
   if (!samePath) {
     return {
-      detail: "the device path leads to another file than the open one",
+      detail:
+        "the device path leads to another file than the open one; let it lead to the shared device again, " +
+        "or delete this agent's pod where the new one is meant",
       vouchable: false,
     };
   }
   switch (slot.kind) {
     case "empty":
       return {
-        detail: "the device header is blank: it was never initialised, or is not our device",
+        detail:
+          "the device header is blank: it was never initialised, or is not our device. Condition " +
+          "DeviceReady of the SBDConfig tells which",
         vouchable: expected !== null,
       };
     case "unreadable":
-      return { detail: `the device header is unreadable: ${slot.detail}`, vouchable: true };
+      return {
+        detail:
+          `the device header is unreadable: ${slot.detail}. Another program wrote to the device: end ` +
+          `that, stop the agents and initialise the device again`,
+        vouchable: true,
+      };
     case "header":
       return expected === null ? whyNotTheirs(slot.header, owner) : whyOther(slot.header, expected);
   }
@@ -45,7 +54,9 @@ function whyOther(
 ): Trouble | null {
   if (found.deviceUUID !== expected.deviceUUID) {
     return {
-      detail: `the device is ${found.deviceUUID}, not ours (${expected.deviceUUID})`,
+      detail:
+        `the device is ${found.deviceUUID}, not ours (${expected.deviceUUID}); bring that one back under ` +
+        `this path, or delete the SBDConfig and create it anew for this one`,
       vouchable: false,
     };
   }
@@ -58,7 +69,7 @@ function whyOther(
     return {
       detail:
         `the device was initialised again (generation ${found.generation}, this agent lives by ` +
-        `${expected.generation})`,
+        `${expected.generation}); delete this agent's pod, so that the next one lives by it`,
       vouchable: false,
     };
   }

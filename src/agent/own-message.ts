@@ -71,7 +71,9 @@ export function judgeMessage(
         kind: "unclear",
         bareSeen: null,
         trouble: {
-          detail: `the own fence slot is unreadable, which is not "no message": ${fence.detail}`,
+          detail:
+            `the own fence slot is unreadable, which is not "no message": ${fence.detail}. Another agent ` +
+            `repairs it, unless this node is being fenced`,
           vouchable: true,
         },
       };

@@ -157,7 +157,9 @@ function lostHeartbeat(slot: HeartbeatSlot): Trouble {
       ? `heartbeat ${slot.record.sequence} of start ${slot.record.startID}`
       : slot.kind;
   return {
-    detail: `the own slot does not hold the heartbeat that was written last: it holds ${holds}`,
+    detail:
+      `the own slot does not hold the heartbeat that was written last: it holds ${holds}. The storage has ` +
+      `lost a write, or somebody else writes there`,
     vouchable: false,
   };
 }
