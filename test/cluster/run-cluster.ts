@@ -211,8 +211,14 @@ async function keepWhatTells(rig: Rig, kept: string, timeline: readonly string[]
       .catch((error: unknown) => String(error));
     writeFileSync(join(kept, "objects.yaml"), dump);
     for (const { name } of machines.guests) {
-      const script =
-        'tail -n 400 /var/log/kubelet.log; tail -n 100 /var/log/containerd.log; for log in /var/log/pods/*/*/*.log; do echo "== $log"; tail -n 80 "$log"; done';
+      const script = [
+        "echo '== seconds of processor, process, name, state, and where it waits'",
+        `for process in /proc/[0-9]*; do
+          echo "$(awk '{ print ($14 + $15) / 100, $1, $2, $3 }' $process/stat) $(cat $process/wchan)"
+        done 2>/dev/null | sort -rn | head -n 40`,
+        "tail -n 400 /var/log/kubelet.log; tail -n 100 /var/log/containerd.log",
+        'for log in /var/log/pods/*/*/*.log; do echo "== $log"; tail -n 80 "$log"; done',
+      ].join("\n");
       const output = await machines
         .guest(name)
         .tryShell(script, 60_000)
