@@ -863,7 +863,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: `${OPERATOR}/remediation.ts`,
-        find: '      ...evict(remediation, node, slot, moment),\n      ...showMoment(remediation, "proof-pending"',
+        find: '      ...evict(remediation, node, slot, snapshot, moment),\n      ...showMoment(remediation, "proof-pending"',
         replace:
           '      ...releaseWork(snapshot, node, fencing?.bootID ?? "", "Automatic", moment.wall).actions,\n      ...showMoment(remediation, "proof-pending"',
       },
