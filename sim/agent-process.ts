@@ -443,6 +443,7 @@ export class AgentProcess {
             record.targetBootID,
         );
         invariants.messageWritten(
+          after.config.target.nodeName,
           record,
           after.requests.map(({ uid }) => uid),
         );

@@ -36,6 +36,8 @@ import type { World } from "./world.ts";
  *   took finalizers away, the Node was deleted, or the message was in flight for six M
  * - `S9` a Node loses the startup taint, while the SBDConfig stands, before its agent was armed in the boot
  *   that the Node shows
+ * - `S10` a message is written to a boot that its Node has told for longer than T, and every request that it
+ *   is written for is about another boot
  * - `L1` no fault beyond what a node tolerates, and a node dies
  * - `L2` a request does not end, or the work of a node proven dead is not released, in bounded time
  * - `L3` a finalizer is held for ever
@@ -50,6 +52,7 @@ export type InvariantCode =
   | "S7"
   | "S8"
   | "S9"
+  | "S10"
   | "L1"
   | "L2"
   | "L3";
@@ -112,6 +115,9 @@ export class Invariants {
     this.#world = world;
   }
 
+  /** When a Node came to tell a boot. */
+  readonly #toldSinceMs = new Map<string, number>();
+
   /** Watches the requests in the API server itself. */
   begin(): void {
     this.#world.api.remediations.watchers.push((before, now) => {
@@ -127,6 +133,9 @@ export class Invariants {
     this.#world.api.nodes.watchers.push((before, now) => {
       this.#outOfService(before, now);
       this.#untainted(before, now);
+      if (now !== null && (before === null || bootIDOf(before) !== bootIDOf(now))) {
+        this.#toldSinceMs.set(`${now.metadata.name} ${bootIDOf(now)}`, this.#world.timeline.nowMs);
+      }
       if (now === null && before !== null) {
         this.#unaccounted.add(before.metadata.name);
       }
@@ -344,7 +353,8 @@ export class Invariants {
 
   /** A fencer submits a message. */
   messageWritten(
-    { nonce, requestUID, fencerName }: FenceRecord,
+    nodeName: string,
+    { nonce, requestUID, fencerName, targetBootID }: FenceRecord,
     openUIDs: readonly string[],
   ): void {
     const { timeline, schedule } = this.#world;
@@ -362,6 +372,24 @@ export class Invariants {
         `${fencerName} writes a message for ${requestUID}, which has not named it for T`,
       );
     }
+    if (!this.#isAskedFor(nodeName, targetBootID, [requestUID, ...openUIDs], limitMs)) {
+      this.fail(
+        "S10",
+        `${fencerName} has ${nodeName} (${targetBootID}) ordered dead for another boot`,
+      );
+    }
+  }
+
+  #isAskedFor(nodeName: string, bootID: string, uids: readonly string[], limitMs: number): boolean {
+    const { api } = this.#world;
+    const node = api.nodes.get(nodeName);
+    const toldMs = this.#toldSinceMs.get(`${nodeName} ${bootID}`) ?? Infinity;
+    const isTold = node !== null && bootIDOf(node) === bootID && toldMs < limitMs;
+    const asking = api.remediations.list().filter((request) => uids.includes(uidOf(request)));
+    const isMeant = asking.some(
+      ({ status }) => status.nodeBootID === undefined || status.nodeBootID === bootID,
+    );
+    return !isTold || isMeant || asking.length === 0;
   }
 
   /** A fencer has found a proof: from here on it claims death. */
