@@ -1,5 +1,5 @@
 import type { WriteAction } from "../src/operator/driver/operator-driver.ts";
-import { standsFor } from "../src/operator/standing-request.ts";
+import { keepsNoExecute } from "../src/operator/standing-request.ts";
 import type { ApiStore } from "./api-store.ts";
 import { mergePatch, type StoredObject, type WriteOutcome } from "./object-store.ts";
 
@@ -17,7 +17,9 @@ export function executeAction(api: ApiStore, action: WriteAction): WriteOutcome 
     case "patch-config-status":
       return api.configs.write(action.target, withStatus(action.status));
     case "release-taints":
-      return api.remediations.list().some((request) => standsFor(request, action.target.name))
+      return api.remediations
+        .list()
+        .some((request) => keepsNoExecute(request, action.target.name, action.lowering))
         ? "conflict"
         : executeAction(api, { ...action, type: "set-taints" });
     case "set-taints":

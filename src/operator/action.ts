@@ -31,12 +31,14 @@ export type Action =
     }
   | { readonly type: "set-taints"; readonly target: Target; readonly taints: readonly KubeTaint[] }
   /**
-   * Nobody condemns the node any more, as a cache has it, which may be old where the Node's is not:
-   * written only where a consistent list shows no request for the node that is not being deleted.
+   * NoExecute is not needed any more, as a cache of requests has it, which may be old where the Node's is not:
+   * written only where a consistent list shows no request that keeps it (`keepsNoExecute`).
    */
   | {
       readonly type: "release-taints";
       readonly target: Target;
+      /** The UID of the request for which NoExecute is lowered to NoSchedule; null: our taints go. */
+      readonly lowering: string | null;
       readonly taints: readonly KubeTaint[];
     }
   /** All of them: a list is replaced whole, on the version it was read in. */

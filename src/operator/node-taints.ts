@@ -27,13 +27,14 @@ export function taintForFencing(
   return setTaints(node, [...taintsBut(node, REMEDIATION_TAINT_KEY), taint]);
 }
 
-/** New pods are still kept off; those that run stay. */
-export function lowerTaint(node: KubeNode): Action[] {
+/** New pods are still kept off; those that run stay. For a request of that UID. */
+export function lowerTaint(node: KubeNode, uid: string): Action[] {
+  const taints: KubeTaint[] = [
+    ...taintsBut(node, REMEDIATION_TAINT_KEY),
+    { key: REMEDIATION_TAINT_KEY, effect: "NoSchedule" },
+  ];
   return hasTaint(node, REMEDIATION_TAINT_KEY, "NoExecute")
-    ? setTaints(node, [
-        ...taintsBut(node, REMEDIATION_TAINT_KEY),
-        { key: REMEDIATION_TAINT_KEY, effect: "NoSchedule" },
-      ])
+    ? [{ type: "release-taints", target: targetOf(node), lowering: uid, taints }]
     : [];
 }
 
@@ -62,7 +63,7 @@ export function releaseTaints(node: KubeNode): Action[] {
   );
   return taints.length === (node.spec?.taints ?? []).length
     ? []
-    : [{ type: "release-taints", target: targetOf(node), taints }];
+    : [{ type: "release-taints", target: targetOf(node), lowering: null, taints }];
 }
 
 function taintsBut(node: KubeNode, key: string): readonly KubeTaint[] {

@@ -219,7 +219,9 @@ function evict(
   moment: Moment,
 ): readonly Action[] {
   if (isUnprovable(remediation, node)) {
-    return isAlone(remediation, node.metadata.name, snapshot) ? lowerTaint(node) : [];
+    return isAlone(remediation, node.metadata.name, snapshot)
+      ? lowerTaint(node, remediation.metadata.uid ?? "")
+      : [];
   }
   const { armed = false, leaving = false, bootID } = slot.status ?? {};
   const isArmed = armed && !leaving && bootID === bootIDOf(node);
@@ -247,7 +249,7 @@ function afterFailure(
     isReady(node) &&
     isAlone(remediation, nodeName, snapshot) &&
     remediation.status.fencing?.evidence === undefined;
-  return mayLower ? lowerTaint(node) : [];
+  return mayLower ? lowerTaint(node, remediation.metadata.uid ?? "") : [];
 }
 
 /** No other request for the node goes on, or has proven a death that NoExecute must outlast. */

@@ -18,7 +18,7 @@ import type {
   KubeVolumeAttachment,
 } from "../kube-object.ts";
 import type { Snapshot } from "../snapshot.ts";
-import { standsFor, type StandingRequest } from "../standing-request.ts";
+import { keepsNoExecute, type StandingRequest } from "../standing-request.ts";
 
 export type Kind =
   | "SBDConfig"
@@ -188,7 +188,7 @@ export class ApiModel {
       case "release-taints": {
         const { name } = action.target;
         const requests = this.list("SBDRemediation") as readonly StandingRequest[];
-        return requests.some((request) => standsFor(request, name))
+        return requests.some((request) => keepsNoExecute(request, name, action.lowering))
           ? "conflict"
           : this.apply({ ...action, type: "set-taints" });
       }

@@ -48,7 +48,12 @@ function taints(): readonly unknown[] {
 }
 
 test("taints that nobody asks for any more go", async () => {
-  const outcome = await executor.execute({ type: "release-taints", target: target(), taints: [] });
+  const outcome = await executor.execute({
+    type: "release-taints",
+    target: target(),
+    lowering: null,
+    taints: [],
+  });
   assert.equal(outcome.kind, "done");
   assert.deepEqual(taints(), []);
 });
@@ -62,7 +67,59 @@ test("a request that the leader has not seen keeps the taints of its node", asyn
       spec: { nodeName: "worker-1" },
     },
   ]);
-  const outcome = await executor.execute({ type: "release-taints", target: target(), taints: [] });
+  const outcome = await executor.execute({
+    type: "release-taints",
+    target: target(),
+    lowering: null,
+    taints: [],
+  });
   assert.equal(outcome.kind === "failed" && outcome.code, "CONFLICT");
   assert.equal(fieldAt(taints()[0], "effect"), "NoExecute");
+});
+
+async function lower(): Promise<string> {
+  const action = {
+    type: "release-taints",
+    target: target(),
+    lowering: "own",
+    taints: [],
+  } as const;
+  return (await executor.execute(action)).kind;
+}
+
+const ended = (status: "True" | "False") => ({
+  conditions: [
+    {
+      type: "Succeeded",
+      status,
+      reason: "FencingFailed",
+      message: "",
+      lastTransitionTime: "2026-01-01T00:00:00Z",
+    },
+  ],
+});
+
+test("NoExecute is lowered for a request that failed, unless another one still needs it", async () => {
+  const load = (name: string, uid: string, status: ReturnType<typeof ended>): void => {
+    server.objects.load([
+      {
+        apiVersion: API_VERSION,
+        kind: "SBDRemediation",
+        metadata: { name, uid, namespace: "default", finalizers: [REMEDIATION_FINALIZER] },
+        spec: { nodeName: "worker-1" },
+        status,
+      },
+    ]);
+  };
+  load("own", "own", ended("False"));
+  load("failed-too", "failed-too", ended("False"));
+  load("proven", "proven", ended("True"));
+  assert.equal(await lower(), "failed");
+  const reference = ["sbdremediations.medik8s.io", "proven"] as const;
+  server.objects.change(
+    ...reference,
+    (request) => ({ ...request, status: ended("False") }),
+    "default",
+  );
+  assert.equal(await lower(), "done");
 });

@@ -25,7 +25,7 @@ import { listObjects } from "../../kube/read-objects.ts";
 import { presentOf, type Action, type Manifest, type Target } from "../action.ts";
 import type { WriteAction, WriteAnswer } from "../driver/operator-driver.ts";
 import type { KubeTaint } from "../kube-object.ts";
-import { standsFor } from "../standing-request.ts";
+import { keepsNoExecute } from "../standing-request.ts";
 
 const SBD_CONFIGS = resourceTypeOf(SBD_CONFIG);
 const SBD_NODES = resourceTypeOf(SBD_NODE);
@@ -68,7 +68,7 @@ export function createActionExecutor(client: KubeClient): ActionExecutor {
       case "patch-config-status":
         return await patchStatus(client, SBD_CONFIGS, action.target, action.status);
       case "release-taints":
-        return (await isCondemned(client, action.target.name))
+        return (await mustStay(client, action.target.name, action.lowering))
           ? { kind: "conflict", message: `a request for ${action.target.name} has come` }
           : await setTaints(client, action.target, action.taints);
       case "set-taints":
@@ -143,9 +143,13 @@ async function setTaints(
 }
 
 /** A request made after this list finds the node as it is, and has it tainted before all else. */
-async function isCondemned(client: KubeClient, nodeName: string): Promise<boolean> {
+async function mustStay(
+  client: KubeClient,
+  nodeName: string,
+  lowering: string | null,
+): Promise<boolean> {
   const { items } = await listObjects(client, SBD_REMEDIATIONS);
-  return items.some((request) => standsFor(request, nodeName));
+  return items.some((request) => keepsNoExecute(request, nodeName, lowering));
 }
 
 async function setFinalizers(
