@@ -266,7 +266,7 @@ export class Invariants {
       known.finalizerMs = Math.min(known.finalizerMs, nowMs);
     }
     if (outcomeOf(now) === "failed" && (before === null || outcomeOf(before) !== "failed")) {
-      known.failed = !this.#runsUnseen(nodeName);
+      known.failed = !this.#runsUnseen(nodeName) && !this.#isWellAgain(nodeName, now);
     }
     if (saysFenced(now) && (before === null || !saysFenced(before))) {
       known.fencedMs = nowMs;
@@ -349,6 +349,12 @@ export class Invariants {
       ({ machine, armed, kubelet }) =>
         machine.nodeName === nodeName && !armed && kubelet.heldPodsUnder !== null,
     );
+  }
+
+  /** The node runs another boot than the one that was asked for, Ready: that is not ended for its predecessor. */
+  #isWellAgain(nodeName: string, { status: { nodeBootID } }: SBDRemediation): boolean {
+    const node = this.#world.api.nodes.get(nodeName);
+    return node !== null && isReady(node) && bootIDOf(node) !== nodeBootID;
   }
 
   /** A fencer submits a message. */
