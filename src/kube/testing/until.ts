@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-const WITHIN_MS = 20_000;
+/** Says only when to give up: programs take ten times as long to start where others run beside them. */
+const WITHIN_MS = 60_000;
 const POLL_MS = 5;
 
 /**
