@@ -46,6 +46,7 @@ export function isMissed(missed: ReadonlySet<string>, { spec }: Pick<SBDNode, "s
   return missed.has(slotKey(spec.configName, spec.nodeID));
 }
 
-function slotKey(configName: string, nodeID: number): string {
+/** Of a slot, among those of all devices. */
+export function slotKey(configName: string, nodeID: number): string {
   return `${configName} ${nodeID}`;
 }

@@ -18,6 +18,18 @@ function acceptedLate(): Cluster {
   return cluster;
 }
 
+/** Request `first` is carried out: boot 1 of worker-1 is proven dead. */
+function firstProven(): Cluster {
+  const cluster = new Cluster();
+  cluster.lose("worker-1");
+  cluster.createRemediation("first", { nodeName: "worker-1" });
+  cluster.settle();
+  cluster.reportDurable("first", "worker-1");
+  cluster.reportProven("first", "worker-1", "Rebooted");
+  cluster.settle();
+  return cluster;
+}
+
 function othersAreBack(cluster: Cluster): void {
   for (const name of ["worker-2", "worker-3"]) cluster.resume(name);
   cluster.beat();
@@ -86,13 +98,7 @@ test("a request is about the boot that ran when the leader first saw it, however
 });
 
 test("and does not hold for one about the boot after it", () => {
-  const cluster = new Cluster();
-  cluster.lose("worker-1");
-  cluster.createRemediation("first", { nodeName: "worker-1" });
-  cluster.settle();
-  cluster.reportDurable("first", "worker-1");
-  cluster.reportProven("first", "worker-1", "Rebooted");
-  cluster.settle();
+  const cluster = firstProven();
   cluster.reboot("worker-1", 2, "False");
   cluster.createRemediation("second", { nodeName: "worker-1" });
   cluster.settle();
@@ -101,13 +107,7 @@ test("and does not hold for one about the boot after it", () => {
 });
 
 test("NoExecute outlasts a proof that another request may still share", () => {
-  const cluster = new Cluster();
-  cluster.lose("worker-1");
-  cluster.createRemediation("first", { nodeName: "worker-1" });
-  cluster.settle();
-  cluster.reportDurable("first", "worker-1");
-  cluster.reportProven("first", "worker-1", "Rebooted");
-  cluster.settle();
+  const cluster = firstProven();
   cluster.reboot("worker-1", 2);
   cluster.createRemediation("second", { nodeName: "worker-1" });
   cluster.settle();

@@ -1,4 +1,3 @@
-import type { FencingEvidence } from "../api/fencing-status.ts";
 import type { SBDRemediation } from "../api/sbd-remediation.ts";
 import type { Action } from "./action.ts";
 import { bootIDOf, isReady, isSilent, type KubeNode } from "./kube-object.ts";
@@ -35,15 +34,19 @@ export function provenByAnother(
   moment: Moment,
 ): readonly Action[] | null {
   const { nodeUID, nodeBootID, fencing } = remediation.status;
-  const proof = standingProofs(snapshot, node.metadata.uid).find(
-    ({ evidence }) => evidence.bootID === nodeBootID,
+  const proven = snapshot.remediations.find(
+    ({ metadata, status }) =>
+      metadata.deletionTimestamp === undefined &&
+      status.nodeUID === nodeUID &&
+      status.fencing?.evidence !== undefined &&
+      status.fencing.evidence.bootID === nodeBootID,
   );
+  const evidence = proven?.status.fencing?.evidence;
   // A Node that was registered anew came without the taint.
-  if (proof === undefined || nodeUID !== node.metadata.uid) {
+  if (proven === undefined || evidence === undefined || nodeUID !== node.metadata.uid) {
     return null;
   }
-  const { evidence, request } = proof;
-  const { namespace = "", name } = request.metadata;
+  const { namespace = "", name } = proven.metadata;
   // What the fencer had read stays with the request that it was read for.
   const { observations: _, ...told } = evidence;
   const detail = statusText(`proven for SBDRemediation ${namespace}/${name}: ${evidence.detail}`);
@@ -57,20 +60,6 @@ export function provenByAnother(
       unfencable: null,
       reason: null,
     },
-  });
-}
-
-/** Of requests that stand. */
-function standingProofs(
-  { remediations }: Snapshot,
-  nodeUID: string | undefined,
-): readonly { readonly request: SBDRemediation; readonly evidence: FencingEvidence }[] {
-  return remediations.flatMap((request) => {
-    const { evidence } = request.status.fencing ?? {};
-    const stands = request.metadata.deletionTimestamp === undefined;
-    return stands && evidence !== undefined && request.status.nodeUID === nodeUID
-      ? [{ request, evidence }]
-      : [];
   });
 }
 

@@ -26,6 +26,7 @@ import {
   type Moment,
   type Snapshot,
 } from "./snapshot.ts";
+import { keepsNoExecute } from "./standing-request.ts";
 import { clearOutOfService, releaseWork } from "./workload-release.ts";
 
 /**
@@ -254,12 +255,8 @@ function afterFailure(
 
 /** No other request for the node goes on, or has proven a death that NoExecute must outlast. */
 function isAlone(remediation: SBDRemediation, nodeName: string, snapshot: Snapshot): boolean {
-  return !snapshot.remediations.some(
-    (other) =>
-      other.metadata.uid !== remediation.metadata.uid &&
-      outcomeOf(other) !== "failed" &&
-      nodeNameOf(other) === nodeName,
-  );
+  const uid = remediation.metadata.uid ?? "";
+  return !snapshot.remediations.some((other) => keepsNoExecute(other, nodeName, uid));
 }
 
 function begin(

@@ -1,5 +1,6 @@
 import type { NodeConditionReason } from "../api/condition-table.ts";
 import { STORAGE_UNHEALTHY_CONDITION } from "../api/remediation-names.ts";
+import { slotKey } from "../api/report-rhythm.ts";
 import type { SBDNode } from "../api/sbd-node.ts";
 import { type Action, targetOf } from "./action.ts";
 import type { KubeNode, KubeNodeCondition } from "./kube-object.ts";
@@ -79,7 +80,7 @@ type Votes = {
   readonly reporting: ReadonlySet<SBDNode>;
   /** How many of them there are, by SBDConfig. */
   readonly voters: ReadonlyMap<string, number>;
-  /** How many others of them miss a slot, by `slotOf`. */
+  /** How many others of them miss a slot, by `slotKey`. */
   readonly missing: ReadonlyMap<string, number>;
 };
 
@@ -93,22 +94,18 @@ function countVotes({ sbdNodes }: Snapshot, memory: OperatorMemory, nowMs: numbe
     const missed = new Set(status.unhealthyPeers?.map(({ nodeID }) => nodeID));
     missed.delete(ownID);
     for (const nodeID of missed) {
-      const slot = slotOf(configName, nodeID);
+      const slot = slotKey(configName, nodeID);
       missing.set(slot, (missing.get(slot) ?? 0) + 1);
     }
   }
   return { reporting, voters, missing };
 }
 
-function slotOf(configName: string, nodeID: number): string {
-  return `${configName} ${nodeID}`;
-}
-
 function judge(sbdNode: SBDNode, { reporting, voters, missing }: Votes): Wanted | null {
   const { configName, nodeID } = sbdNode.spec;
   const reports = reporting.has(sbdNode);
   const peers = (voters.get(configName) ?? 0) - (reports ? 1 : 0);
-  const missedBy = missing.get(slotOf(configName, nodeID)) ?? 0;
+  const missedBy = missing.get(slotKey(configName, nodeID)) ?? 0;
   if (missedBy > 0 && missedBy === peers) {
     return {
       status: "True",
