@@ -85,7 +85,8 @@ function whatIsInTheWay(
   if (message.kind === "unwritable" || message.kind === "retrying") {
     return `the fence message cannot be written: ${message.error}`;
   }
-  const boot = message.kind === "none" ? addressee(state, nowMs) : null;
+  const isTold = message.kind === "none" && request.answeredMs !== null;
+  const boot = isTold ? addressee(state, nowMs) : null;
   const isAnother = boot !== null && !mayAddress(state, request, boot.bootID, nowMs);
   return (
     unfencable?.detail ??

@@ -144,6 +144,22 @@ test("a grant is dated at its question, however late it comes", () => {
   assert.equal(states.get("worker-1")?.requests[0]?.grantedMs, 100_000);
 });
 
+function told(): string | undefined {
+  return sent.findLast((message) => message.type === "report")?.report.detail;
+}
+
+test("a request is said to be about another boot only once it has told which it is about", () => {
+  host.receive(ORDER);
+  pass();
+  assert.equal(told(), "");
+  host.receive({ type: "node-read", id: asked("ask-node")[0] ?? 0, reading: NODE });
+  const reading = { ...GRANTED, nodeBootID: "the-boot-before" };
+  host.receive({ type: "request-read", id: asked("ask-request")[0] ?? 0, reading });
+  host.report();
+  assert.match(told() ?? "", /is about boot the-boot-before, and boot 8c1d4c6e/);
+  assert.equal(writes.length, 0);
+});
+
 test("an answer is heard once, and by the fencer that asked", () => {
   host.receive(ORDER);
   host.receive({ ...ORDER, uid: "uid-3", nodeName: "worker-3", nodeID: 3 });
