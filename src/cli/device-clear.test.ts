@@ -6,13 +6,12 @@ import { test, type TestContext } from "node:test";
 
 import { openSlotDevice, type SlotDevice } from "../platform/slot-device.ts";
 import { temporaryDirectory } from "../platform/testing/temporary-directory.ts";
-import type { FenceRecord } from "../protocol/fence-record.ts";
 import { FENCE_REGION_OFFSET_BYTES } from "../protocol/layout.ts";
 import { marshalFence, newFence } from "../protocol/message.ts";
 import { createFaultControl, faultEnvironment } from "../testing/fault-control.ts";
 import { fileDevice } from "./testing/devices.ts";
 import { sbdctl } from "./testing/sbdctl.ts";
-import { heartbeatOf } from "./testing/simulated-agent.ts";
+import { heartbeatOf, messageTo } from "./testing/simulated-agent.ts";
 
 const SHORT = ["--timeout-seconds", "3", "--watchdog-timeout-seconds", "2", "--local-storage"];
 const BOOT = randomUUID();
@@ -28,25 +27,8 @@ async function deviceWithMessage(
   device.readHeader();
   const bootID = beating === "addressed boot" ? BOOT : randomUUID();
   device.writeHeartbeat(heartbeatOf({ nodeID: 2, nodeName: "node-b", bootID }));
-  device.writeFence(message());
+  device.writeFence(messageTo(BOOT));
   return { path, device };
-}
-
-function message(): FenceRecord {
-  return {
-    senderID: 1,
-    timestampNs: 1n,
-    sequence: 4,
-    targetNodeID: 2,
-    reason: 1,
-    epoch: 6,
-    nonce: "a".repeat(32),
-    requestUID: randomUUID(),
-    targetBootID: BOOT,
-    targetMachineID: "5".repeat(32),
-    fencerName: "node-a",
-    msgwaitMs: 9_000,
-  };
 }
 
 function clear(context: TestContext, path: string, ...more: string[]) {

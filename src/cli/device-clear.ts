@@ -19,8 +19,8 @@ import {
 import type { Evidence } from "../fencing/evidence.ts";
 import { awaitAcknowledgedDeath } from "../fencing/shell/acknowledged-death.ts";
 import { CliError } from "./cli-error.ts";
-import { answerOf, openDeviceClient, type DeviceClient } from "./device-client.ts";
-import { findOwnCluster, refuseForeign } from "./device-owner.ts";
+import { answerOf, GIVE_UP_MS, openDeviceClient, type DeviceClient } from "./device-client.ts";
+import { readOwnDevice } from "./device-owner.ts";
 import { findNodeSlot, type NodeSlot } from "./node-slot.ts";
 import { printable } from "./text-table.ts";
 import type { Terminal } from "./terminal.ts";
@@ -35,8 +35,6 @@ export type DeviceClearOptions = {
   readonly force: boolean;
 };
 
-const GIVE_UP_MS = 30_000;
-const ANY_NODE_ID = 1;
 /** sbdTimeoutSeconds where nobody says another: only for what the clearing record says of M. */
 const TIMEOUT_MS_DEFAULT = 30_000;
 
@@ -50,11 +48,7 @@ export async function clearMessage(options: DeviceClearOptions, terminal: Termin
   const { path } = options;
   const client = await openDeviceClient(path);
   try {
-    const [pass, cluster] = await Promise.all([
-      answerOf(terminal, path, readPass(client, ANY_NODE_ID, null), GIVE_UP_MS),
-      findOwnCluster(options.clusterUID),
-    ]);
-    refuseForeign(path, pass.header, cluster, terminal);
+    const pass = await readOwnDevice(client, options, terminal);
     const node = findNodeSlot(options.node, pass.heartbeats.slots);
     const fence = pass.fences.slots.get(node.nodeID) ?? { kind: "empty" as const };
     const label = node.nodeName ?? `slot ${node.nodeID}`;

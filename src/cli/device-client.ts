@@ -26,6 +26,9 @@ export class DeviceFailure extends Error {
   }
 }
 
+/** For one answer of a device: whoever is at the terminal is told that it hangs. */
+export const GIVE_UP_MS = 30_000;
+
 type Pending = {
   readonly resolve: (reply: never) => void;
   readonly reject: (error: Error) => void;

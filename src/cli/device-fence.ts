@@ -1,7 +1,7 @@
 import os from "node:os";
 
 import type { Evidence } from "../fencing/evidence.ts";
-import { readPass, type DevicePass } from "../fencing/shell/device-pass.ts";
+import type { DevicePass } from "../fencing/shell/device-pass.ts";
 import { fenceAlone, type FenceOutcome, type FenceProgress } from "../fencing/shell/fence-alone.ts";
 import type { FencerReport } from "../fencing/fencer-report.ts";
 import { whyUnfencable, type UnfencableReason } from "../fencing/unfencable.ts";
@@ -18,8 +18,8 @@ import {
   type Timing,
 } from "../timing/contract.ts";
 import { CliError } from "./cli-error.ts";
-import { answerOf, openDeviceClient, type DeviceClient } from "./device-client.ts";
-import { findOwnCluster, refuseForeign } from "./device-owner.ts";
+import { openDeviceClient, type DeviceClient } from "./device-client.ts";
+import { readOwnDevice } from "./device-owner.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { findNodeSlot, type NodeSlot } from "./node-slot.ts";
 import { printable } from "./text-table.ts";
@@ -38,10 +38,6 @@ export type DeviceFenceOptions = {
   readonly waitSeconds: number | null;
 };
 
-const GIVE_UP_MS = 30_000;
-/** Any slot will do to read the header by. */
-const ANY_NODE_ID = 1;
-
 /**
  * `sbdctl device fence`.
  *
@@ -52,11 +48,7 @@ export async function fenceNode(options: DeviceFenceOptions, terminal: Terminal)
   const { path } = options;
   const client = await openDeviceClient(path);
   try {
-    const [pass, cluster] = await Promise.all([
-      answerOf(terminal, path, readPass(client, ANY_NODE_ID, null), GIVE_UP_MS),
-      findOwnCluster(options.clusterUID),
-    ]);
-    refuseForeign(path, pass.header, cluster, terminal);
+    const pass = await readOwnDevice(client, options, terminal);
     const slot = findNodeSlot(options.node, pass.heartbeats.slots);
     const target = addressable(slot, pass);
     const timing = timingOf(pass, target);

@@ -21,7 +21,13 @@ import {
 import { NIL_UUID, whyNotOwned } from "../timing/device-agreement.ts";
 import { CliError } from "./cli-error.ts";
 import { activityBetween, describeActivity } from "./device-activity.ts";
-import { answerOf, DeviceFailure, openDeviceClient, type DeviceClient } from "./device-client.ts";
+import {
+  answerOf,
+  DeviceFailure,
+  GIVE_UP_MS,
+  openDeviceClient,
+  type DeviceClient,
+} from "./device-client.ts";
 import { headerDocument, timingDocument } from "./device-document.ts";
 import {
   longestSilenceMs,
@@ -50,7 +56,6 @@ export type DeviceInitOptions = {
   readonly yes: boolean;
 };
 
-const GIVE_UP_MS = 30_000;
 const CLUSTER_NAME_MAX_BYTES = 63;
 /** With --force: long enough to see an agent beat, which each does every second. */
 const FORCED_LOOK_MS = 2_500;

@@ -5,12 +5,12 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 
-import { openSlotDevice, type SlotDevice } from "../platform/slot-device.ts";
+import { openSlotDevice } from "../platform/slot-device.ts";
 import { temporaryDirectory } from "../platform/testing/temporary-directory.ts";
 import { startApiServer } from "../testing/apiserver/start-api-server.ts";
 import { fileDevice } from "./testing/devices.ts";
 import { sbdctl } from "./testing/sbdctl.ts";
-import { heartbeatOf } from "./testing/simulated-agent.ts";
+import { heartbeatOf, messageTo } from "./testing/simulated-agent.ts";
 
 const SHORT = ["--timeout-seconds", "3", "--watchdog-timeout-seconds", "2", "--local-storage"];
 const CONFIG_UID = randomUUID();
@@ -42,25 +42,8 @@ async function device(context: TestContext, clusterUID: string | null) {
   context.after(() => slots.close());
   slots.readHeader();
   slots.writeHeartbeat(heartbeatOf({ nodeID: 2, nodeName: "node-b", bootID: randomUUID() }));
-  writeMessage(slots);
+  slots.writeFence(messageTo(BOOT));
   return { path, slots, before: fs.readFileSync(path) };
-}
-
-function writeMessage(slots: SlotDevice): void {
-  slots.writeFence({
-    senderID: 1,
-    timestampNs: 1n,
-    sequence: 4,
-    targetNodeID: 2,
-    reason: 1,
-    epoch: 6,
-    nonce: "a".repeat(32),
-    requestUID: randomUUID(),
-    targetBootID: BOOT,
-    targetMachineID: "5".repeat(32),
-    fencerName: "node-a",
-    msgwaitMs: 9_000,
-  });
 }
 
 for (const verb of ["fence", "clear"]) {

@@ -1,8 +1,10 @@
+import { readPass, type DevicePass } from "../fencing/shell/device-pass.ts";
 import { KubeConfigError } from "../kube/kube-access.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import type { DeviceHeader } from "../protocol/device-header.ts";
 import { NIL_UUID } from "../timing/device-agreement.ts";
 import { CliError } from "./cli-error.ts";
+import { answerOf, GIVE_UP_MS, type DeviceClient } from "./device-client.ts";
 import { printable } from "./text-table.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -12,6 +14,8 @@ export type OwnCluster =
   | { readonly kind: "unknown"; readonly why: string };
 
 const ANSWERS_WITHIN_MS = 3_000;
+/** Any slot will do to read the header by. */
+const ANY_NODE_ID = 1;
 
 /**
  * The cluster that the device is to belong to: what the caller was told, else the one that kubectl would
@@ -67,8 +71,26 @@ export function whyForeign(
     : `${path} belongs to the cluster ${name}${header.clusterUID}, not to ${here}`;
 }
 
-/** @throws {CliError} `REFUSED`: nodes of two clusters may have one name, and this one is another cluster's */
-export function refuseForeign(
+/**
+ * The first look of whoever is going to write.
+ *
+ * @throws {CliError} `REFUSED`: nodes of two clusters may have one name, and this device is another
+ *   cluster's; `DEVICE`, `DEVICE_SILENT`
+ */
+export async function readOwnDevice(
+  client: DeviceClient,
+  { path, clusterUID }: { readonly path: string; readonly clusterUID: string | null },
+  terminal: Terminal,
+): Promise<DevicePass> {
+  const [pass, cluster] = await Promise.all([
+    answerOf(terminal, path, readPass(client, ANY_NODE_ID, null), GIVE_UP_MS),
+    findOwnCluster(clusterUID),
+  ]);
+  refuseForeign(path, pass.header, cluster, terminal);
+  return pass;
+}
+
+function refuseForeign(
   path: string,
   header: DeviceHeader | null,
   cluster: OwnCluster,

@@ -4,7 +4,7 @@ import { deriveTiming, msgwaitArithmetic, seconds, TimingError } from "../timing
 import { NIL_UUID } from "../timing/device-agreement.ts";
 import { activityBetween } from "./device-activity.ts";
 import { CliError } from "./cli-error.ts";
-import { answerOf, openDeviceClient } from "./device-client.ts";
+import { answerOf, GIVE_UP_MS, openDeviceClient } from "./device-client.ts";
 import { deviceDocument, type DeviceDocument, type HeaderDocument } from "./device-document.ts";
 import { findOwnCluster, whyForeign } from "./device-owner.ts";
 import type { DeviceSurvey } from "./device-survey.ts";
@@ -17,8 +17,6 @@ export type DeviceShowOptions = {
   readonly clusterUID: string | null;
   readonly watchSeconds: number | null;
 };
-
-const GIVE_UP_MS = 30_000;
 
 /** `sbdctl device show`. @throws {CliError} `DEVICE`, `DEVICE_SILENT`, `DEVICE_VERSION`, `DEVICE_FOREIGN` */
 export async function showDevice(

@@ -5,7 +5,7 @@ import { isVirtualMachine, readBootID, readMachineID } from "../platform/host-id
 import { inspectWatchdog, type WatchdogInspection } from "../platform/watchdog-inspection.ts";
 import type { AskedContract, DeviceOwner } from "../timing/device-agreement.ts";
 import { CliError } from "./cli-error.ts";
-import { answerOf, openDeviceClient } from "./device-client.ts";
+import { answerOf, GIVE_UP_MS, openDeviceClient } from "./device-client.ts";
 import type { DeviceFacts, DoctorFacts } from "./doctor-facts.ts";
 import { judgeNode, type Finding } from "./doctor-judgement.ts";
 import { agentFacts, numberOf, systemdWatchdogSettings, textOf } from "./host-facts.ts";
@@ -22,7 +22,6 @@ export type DoctorOptions = {
   readonly owner: DeviceOwner | null;
 };
 
-const GIVE_UP_MS = 30_000;
 const LEVEL_STYLE = {
   problem: "red",
   warning: "yellow",

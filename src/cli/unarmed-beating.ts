@@ -8,7 +8,7 @@ import { isVirtualMachine, readBootID, readMachineID } from "../platform/host-id
 import type { HeartbeatRecord } from "../protocol/heartbeat-record.ts";
 import { deriveTiming } from "../timing/contract.ts";
 import { CliError } from "./cli-error.ts";
-import { answerOf, openDeviceClient } from "./device-client.ts";
+import { answerOf, GIVE_UP_MS, openDeviceClient } from "./device-client.ts";
 import type { Terminal } from "./terminal.ts";
 
 export type BeatingOptions = {
@@ -25,8 +25,6 @@ export type Beating = {
   describe(): string;
   end(): Promise<void>;
 };
-
-const GIVE_UP_MS = 30_000;
 
 /**
  * Makes ready to beat, unarmed, in this machine's own slot. All beats are of one agent start whose

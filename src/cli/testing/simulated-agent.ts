@@ -3,6 +3,7 @@ import type { TestContext } from "node:test";
 
 import { openSlotDevice } from "../../platform/slot-device.ts";
 import { hostClock } from "../../platform/host-clock.ts";
+import type { FenceRecord } from "../../protocol/fence-record.ts";
 import type { HeartbeatRecord } from "../../protocol/heartbeat-record.ts";
 
 export type SimulatedAgentOptions = {
@@ -48,6 +49,24 @@ export function heartbeatOf(changes: Partial<HeartbeatRecord>): HeartbeatRecord 
     moving: [],
     passLatencyMs: 1,
     ...changes,
+  };
+}
+
+/** A fence message of node-a to that boot of node 2. */
+export function messageTo(targetBootID: string): FenceRecord {
+  return {
+    senderID: 1,
+    timestampNs: 1n,
+    sequence: 4,
+    targetNodeID: 2,
+    reason: 1,
+    epoch: 6,
+    nonce: "a".repeat(32),
+    requestUID: randomUUID(),
+    targetBootID,
+    targetMachineID: MACHINE_ID,
+    fencerName: "node-a",
+    msgwaitMs: 9_000,
   };
 }
 
