@@ -32,6 +32,7 @@ import type { ApiServer } from "../src/testing/apiserver/start-api-server.ts";
 import { openSlotDevice } from "../src/platform/slot-device.ts";
 import { encodeHeartbeatRecord, type HeartbeatRecord } from "../src/protocol/heartbeat-record.ts";
 import { bundle } from "./bundle.ts";
+import { armedHeartbeat } from "../src/protocol/testing/heartbeat-record.ts";
 
 const NODES = 255;
 const BEAT_EVERY_MS = 1_000;
@@ -49,27 +50,20 @@ const bootIDs = Array.from({ length: NODES + 1 }, () => randomUUID());
 const machineID = (nodeID: number): string => nodeID.toString(16).padStart(32, "0");
 
 function heartbeat(nodeID: number, sequence: number): HeartbeatRecord {
-  return {
+  return armedHeartbeat({
     nodeID,
     timestampNs: BigInt(Date.now()) * 1_000_000n,
     sequence,
     bootID: bootIDs[nodeID] ?? "",
     machineID: machineID(nodeID),
-    virtual: false,
     startID: machineID(nodeID).slice(-16),
     nodeName: nodeName(nodeID),
     uptimeMs: 1_000_000 + sequence * BEAT_EVERY_MS,
     timeoutMs: TIMEOUT_SECONDS * 1_000,
     watchdogMs: 4_000,
-    armed: true,
-    detectOnly: false,
-    leaving: false,
-    fenced: false,
-    acknowledgedEpoch: 0,
-    seenEpoch: 0,
     moving: Array.from({ length: NODES }, (_, index) => index + 1),
     passLatencyMs: 3,
-  };
+  });
 }
 
 function beat(devicePath: string): void {

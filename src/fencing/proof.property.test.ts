@@ -7,6 +7,7 @@ import { createMortalNode } from "./scenarios/mortal-node.ts";
 import { createScenarioCluster } from "./scenarios/scenario-cluster.ts";
 import { createScenarioDevice, GARBAGE, storeFence } from "./scenarios/scenario-device.ts";
 import { createTimeline } from "./scenarios/timeline.ts";
+import { armedHeartbeat } from "../protocol/testing/heartbeat-record.ts";
 
 /*
  * The law of the fencer, held against the truth: nothing is proven while a boot runs that had begun
@@ -224,26 +225,14 @@ function witness({ timeline, device }: Stage): void {
     sequence += 1;
     device.heartbeats.set(1, {
       kind: "heartbeat",
-      record: {
-        nodeID: 1,
-        timestampNs: 0n,
+      record: armedHeartbeat({
         sequence,
         bootID: "X",
-        machineID: "m1",
-        virtual: false,
         startID: "x1",
-        nodeName: "worker-1",
         uptimeMs: timeline.nowMs(),
         ...CONTRACT,
-        armed: true,
-        detectOnly: false,
-        leaving: false,
-        fenced: false,
-        acknowledgedEpoch: 0,
-        seenEpoch: 0,
         moving: [2],
-        passLatencyMs: 1,
-      },
+      }),
     });
     timeline.at(timeline.nowMs() + 1_000, beat);
   }

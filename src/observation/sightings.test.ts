@@ -4,34 +4,21 @@ import * as fc from "fast-check";
 import type { HeartbeatRecord, HeartbeatSlot } from "../protocol/heartbeat-record.ts";
 import { movingNodeIDs, NO_SIGHTINGS, sightFences, sightHeartbeats } from "./sightings.ts";
 import type { Sightings } from "./sightings.ts";
+import { armedHeartbeat } from "../protocol/testing/heartbeat-record.ts";
 
 const NODE_ID = 2;
 const GARBAGE: HeartbeatSlot = { kind: "unreadable", code: "BAD_CHECKSUM", detail: "garbage" };
 const SEED = 20_260_101;
 
 function heartbeat(fields: Partial<HeartbeatRecord>): HeartbeatRecord {
-  return {
+  return armedHeartbeat({
     nodeID: NODE_ID,
-    timestampNs: 0n,
-    sequence: 1,
     bootID: "B",
     machineID: "m2",
-    virtual: false,
     startID: "b1",
     nodeName: "worker-2",
-    uptimeMs: 0,
-    timeoutMs: 30_000,
-    watchdogMs: 15_000,
-    armed: true,
-    detectOnly: false,
-    leaving: false,
-    fenced: false,
-    acknowledgedEpoch: 0,
-    seenEpoch: 0,
-    moving: [],
-    passLatencyMs: 1,
     ...fields,
-  };
+  });
 }
 
 function read(sightings: Sightings, atMs: number, slot: HeartbeatSlot): Sightings {

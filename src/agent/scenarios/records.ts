@@ -9,6 +9,7 @@ import {
 } from "../../protocol/message.ts";
 import { STRIDE_BYTES } from "./fake-device.ts";
 import { bootIDOf, machineIDOf, NODE_ID, NODE_NAME } from "./host.ts";
+import { armedHeartbeat } from "../../protocol/testing/heartbeat-record.ts";
 
 const FENCER_ID = 2;
 const REASON_MANUAL = 2;
@@ -77,27 +78,19 @@ export function heartbeatBytes(beat: {
   readonly start: number;
   readonly sequence: number;
 }): Uint8Array {
-  const record: HeartbeatRecord = {
+  const record = armedHeartbeat({
     nodeID: NODE_ID,
     timestampNs: WALL_NS,
     sequence: beat.sequence,
     bootID: bootIDOf(beat.boot),
     machineID: machineIDOf(beat.machine),
-    virtual: false,
     startID: beat.start.toString(16).padStart(12, "0") + "0000",
     nodeName: beat.node === "" ? NODE_NAME : beat.node,
     uptimeMs: 1_000,
     timeoutMs: 6_000,
     watchdogMs: 4_000,
-    armed: true,
-    detectOnly: false,
-    leaving: false,
-    fenced: false,
-    acknowledgedEpoch: 0,
-    seenEpoch: 0,
-    moving: [],
     passLatencyMs: 0,
-  };
+  });
   return encodeHeartbeatRecord(record, STRIDE_BYTES);
 }
 

@@ -5,6 +5,7 @@ import { openSlotDevice } from "../../platform/slot-device.ts";
 import { hostClock } from "../../platform/host-clock.ts";
 import type { FenceRecord } from "../../protocol/fence-record.ts";
 import type { HeartbeatRecord } from "../../protocol/heartbeat-record.ts";
+import { armedHeartbeat } from "../../protocol/testing/heartbeat-record.ts";
 
 export type SimulatedAgentOptions = {
   readonly nodeID: number;
@@ -28,28 +29,17 @@ const MACHINE_ID = "5".repeat(32);
 
 /** T = 3 s, W = 2 s, the shortest that there are. */
 export function heartbeatOf(changes: Partial<HeartbeatRecord>): HeartbeatRecord {
-  return {
-    nodeID: 1,
+  return armedHeartbeat({
     timestampNs: hostClock.wallNs(),
-    sequence: 1,
     bootID: randomUUID(),
     machineID: MACHINE_ID,
-    virtual: false,
     startID: randomBytes(8).toString("hex"),
     nodeName: "node-a",
     uptimeMs: 1_000_000,
     timeoutMs: 3_000,
     watchdogMs: 2_000,
-    armed: true,
-    detectOnly: false,
-    leaving: false,
-    fenced: false,
-    acknowledgedEpoch: 0,
-    seenEpoch: 0,
-    moving: [],
-    passLatencyMs: 1,
     ...changes,
-  };
+  });
 }
 
 /** A fence message of node-a to that boot of node 2. */

@@ -10,6 +10,7 @@ import type { FencerState } from "../fencer-state.ts";
 import type { DeviceAnswer, FenceWritten } from "./fence-device.ts";
 import { createFencerHost, type FencerHost } from "./fencer-host.ts";
 import type { FenceOrder, FromFencer } from "./fencer-message.ts";
+import { armedHeartbeat } from "../../protocol/testing/heartbeat-record.ts";
 
 const CONTRACT = { timeoutMs: 6_000, watchdogMs: 4_000 };
 const BOOT = "8c1d4c6e-93e0-4b9b-9c5a-0a6b3b1f7e21";
@@ -32,25 +33,17 @@ const NODE = {
 };
 const TARGET: HeartbeatSlot = {
   kind: "heartbeat",
-  record: {
-    nodeID: 1,
+  record: armedHeartbeat({
     timestampNs: 1n,
     sequence: 9,
     bootID: BOOT,
     uptimeMs: 90_000,
     machineID: "a".repeat(32),
     startID: "0".repeat(16),
-    nodeName: "worker-1",
     ...CONTRACT,
-    armed: true,
-    detectOnly: false,
-    leaving: false,
-    fenced: false,
-    acknowledgedEpoch: 0,
-    seenEpoch: 0,
-    moving: new Set([2]),
+    moving: [2],
     passLatencyMs: 3,
-  } as never,
+  }),
 };
 
 /** Of a host that has slept: what a fencer waits by must not count that. */

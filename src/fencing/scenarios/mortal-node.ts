@@ -3,6 +3,7 @@ import type { TimingContract } from "../../timing/contract.ts";
 import type { ScenarioCluster } from "./scenario-cluster.ts";
 import type { ScenarioDevice } from "./scenario-device.ts";
 import type { Timeline } from "./timeline.ts";
+import { armedHeartbeat } from "../../protocol/testing/heartbeat-record.ts";
 
 const PASS_EVERY_MS = 600;
 /** A bound on one disk's requests, and so on how late a write may land. */
@@ -186,28 +187,20 @@ export function createMortalNode(
   }
 
   function beat(boot: Boot, fields: Partial<HeartbeatRecord>): HeartbeatRecord {
-    return {
+    return armedHeartbeat({
       nodeID: 2,
-      timestampNs: 0n,
       sequence: boot.sequence,
       bootID: boot.bootID,
       machineID: "m2",
-      virtual: false,
       startID: `${boot.bootID}.${boot.starts}`,
       nodeName: "worker-2",
       uptimeMs: timeline.nowMs() - boot.bornMs,
       timeoutMs,
       watchdogMs,
       armed: boot.armed && boot.lastGoodMs !== null,
-      detectOnly: false,
-      leaving: false,
-      fenced: false,
-      acknowledgedEpoch: 0,
-      seenEpoch: 0,
       moving: [1],
-      passLatencyMs: 1,
       ...fields,
-    };
+    });
   }
 
   function land(record: HeartbeatRecord): void {
